@@ -1,0 +1,129 @@
+package letheql
+
+import (
+	"context"
+	"iter"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"lethe/internal/layout"
+	"lethe/internal/record"
+)
+
+// Source is where evaluation gets its lines from. Package scan implements it over a bucket; tests implement it over a slice.
+type Source interface {
+	// Lines yields the rows that q selects, in time order (ascending, or descending for Backward). Rows of one time are ordered by
+	// target, pod, container (process), then the agent's own order; Backward is the exact reverse. It stops at the first error,
+	// which it yields with a zero Row. Log and labels are valid until the next step of the iteration.
+	// Errors for the user are of type *Error or wrap ErrLimit.
+	Lines(ctx context.Context, q Select, stats *Stats) iter.Seq2[record.Row, error]
+	// Visit hands all rows that q selects to visit in batches, in no order. It calls visit from several goroutines at once; a Batch
+	// is valid during its call only. An error of visit ends the scan and is returned.
+	Visit(ctx context.Context, q Select, stats *Stats, visit func(*Batch) error) error
+	// Series returns the distinct label sets (the series labels of the kind and q.Need) of the rows that q selects, sorted. Line
+	// filters of q must be empty. It may name a series whose lines lie just outside of [q.Start, q.End], in the same blocks.
+	Series(ctx context.Context, q Select, stats *Stats) ([]labels.Labels, error)
+	// Explain returns the plan of q without running it.
+	Explain(ctx context.Context, q Select) (*Plan, error)
+}
+
+// Direction of a log query.
+type Direction int
+
+// The directions.
+const (
+	Forward Direction = iota
+	Backward
+)
+
+// Select asks a Source for rows.
+type Select struct {
+	Kind layout.Kind
+	// Matchers on labels of the kind, all of which must hold. The caller has checked the names.
+	Matchers []*labels.Matcher
+	// Filters on the line, all of which must hold.
+	Filters []LineFilter
+	// Start and End bound the time in Unix nanoseconds, both included.
+	Start, End int64
+	// Direction of Lines; Visit ignores it.
+	Direction Direction
+	// Limit is the greatest number of rows that Lines yields; 0 is all.
+	Limit int
+	// NeedLog: the rows' Log is wanted. Without it Log may be nil, and only time and labels (and what filters need) are read.
+	NeedLog bool
+	// NeedSize: the batch's Sizes are wanted.
+	NeedSize bool
+	// NeedStream and NeedNode: these labels of pod logs are wanted. Without it they may be empty.
+	NeedStream, NeedNode bool
+}
+
+// Batch is a run of rows of one series. Times need not be in order.
+type Batch struct {
+	// Labels of all rows in the batch. Stream and Node of pod logs are set only where asked for.
+	Namespace, Pod, Container, Stream, Node, Process string
+	// Times of the rows in Unix nanoseconds.
+	Times []int64
+	// Sizes of the rows' lines in bytes, where asked for; else nil.
+	Sizes []int32
+	// Logs of the rows, where asked for; else nil. Valid during the call of visit only.
+	Logs [][]byte
+}
+
+// FilterOp is the operator of a line filter.
+type FilterOp int
+
+// The operators, as written: |= != |~ !~
+const (
+	Contains FilterOp = iota
+	NotContains
+	Matches
+	NotMatches
+)
+
+// LineFilter keeps the lines that contain Text (or match it as an RE2 expression, unanchored), or those that do not.
+type LineFilter struct {
+	Op   FilterOp
+	Text string
+}
+
+// Stats is what a query cost. Fields are added to; one Stats may serve several selects of a query, one after the other or at once
+// (scan adds to it under its own lock, and callers read it when the query has ended).
+type Stats struct {
+	// Targets and Hours that the plan touched.
+	Targets, Hours int64
+	// Objects: blocks and raw objects planned; pruned ones are those that the index or the bounds left out.
+	Blocks, BlocksPruned, RawObjects, RawBytes int64
+	// Pages of blocks.
+	Pages, PagesPruned int64
+	// Requests to the store, and bytes that came back.
+	Lists, Gets, BytesFetched int64
+	// CacheHits are tails or pages that needed no request.
+	CacheHits int64
+	// LinesScanned were decoded or searched; LinesReturned went out.
+	LinesScanned, LinesReturned, BytesScanned int64
+	// Nanoseconds of planning, and of running.
+	PlanNanos, RunNanos int64
+	// Skipped names objects that could not be read and were left out, with --partial only.
+	Skipped []string
+}
+
+// Plan is what a query would touch.
+type Plan struct {
+	Targets []TargetPlan `json:"targets"`
+	// Requests that planning has made and that running would make at most; Bytes that running would fetch at most.
+	Lists    int64 `json:"lists"`
+	Gets     int64 `json:"gets"`
+	MaxBytes int64 `json:"maxBytes"`
+}
+
+// TargetPlan is the part of a plan in one target.
+type TargetPlan struct {
+	Target string `json:"target"`
+	Hours  int    `json:"hours"`
+	Blocks int    `json:"blocks"`
+	// Pruned blocks are left out by hour or time bounds.
+	Pruned   int   `json:"pruned"`
+	Bytes    int64 `json:"bytes"`
+	Raw      int   `json:"raw"`
+	RawBytes int64 `json:"rawBytes"`
+}
