@@ -19,6 +19,10 @@ var (
 	ErrPrecondition = errors.New("precondition failed")
 	// ErrInvalidKey: the key is refused, by all adapters alike. See ValidateKey.
 	ErrInvalidKey = errors.New("invalid object key")
+	// ErrRange: a range starts at or past the end of a non-empty object, or its length is negative.
+	ErrRange = errors.New("range is outside of the object")
+	// ErrBody: the body of a put failed, or has another length than was said. Nothing was written.
+	ErrBody = errors.New("body of the put cannot be used")
 	// ErrConfig: the URL, the credentials or the options cannot be used; retrying cannot help.
 	ErrConfig = errors.New("invalid bucket configuration")
 )
@@ -41,7 +45,7 @@ type Attributes struct {
 	Size int64
 	// ETag identifies these bytes; it is opaque and only compared.
 	ETag string
-	// LastModified is the store's time of the object's last put.
+	// LastModified is the store's time of the object's last put. S3 tells it in whole seconds here, in milliseconds in listings.
 	LastModified time.Time
 	// Date is the store's clock when it answered. Graces are measured with it, never with a local clock.
 	// Zero where a call cannot know it (Stat may leave it out; Get never does).
@@ -52,7 +56,8 @@ type Attributes struct {
 type ListOptions struct {
 	// Prefix that keys start with; any string, not only whole segments.
 	Prefix string
-	// StartAfter: only keys greater than it, bytewise.
+	// StartAfter: only entries whose Key is greater than it, bytewise. With a delimiter that holds for common prefixes too,
+	// so that the Key of the last entry seen continues a listing, and "a/b" leaves out the prefix "a/".
 	StartAfter string
 	// Delimiter "" lists all keys; "/" folds what follows the first slash after Prefix into one entry with IsPrefix.
 	Delimiter string
@@ -63,7 +68,7 @@ type Range struct {
 	// Offset of the first byte; negative: the last -Offset bytes (all, if the object is shorter), and Length is ignored.
 	Offset int64
 	// Length in bytes; 0 means to the end. A range that ends past the object is cut at its end; one that starts at or past
-	// the end of a non-empty object is an error.
+	// the end of a non-empty object is ErrRange. Every range of an empty object is empty.
 	Length int64
 }
 
@@ -91,8 +96,9 @@ type Condition struct {
 type Bucket interface {
 	Reader
 	// Put stores size bytes of body under key, all or nothing: a body that fails, or has another length, leaves what was there.
-	// Size is in bytes and must be known. It returns the attributes of what was written (ETag always, LastModified and Date
-	// where the store says), or ErrPrecondition. Any other error leaves open whether the put happened, or will yet.
+	// Size is in bytes and must be known. A body that is an io.Seeker can be sent again after a failed attempt; it is read
+	// from where it stands. It returns the attributes of what was written (ETag always, LastModified and Date where the store
+	// says), ErrPrecondition, or ErrBody. Any other error leaves open whether the put happened, or will yet.
 	Put(ctx context.Context, key string, body io.Reader, size int64, c Condition) (Attributes, error)
 	// Delete removes objects, in batches where the store has them. A key without an object is no error.
 	// After an error some keys may be left.
