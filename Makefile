@@ -1,0 +1,75 @@
+# `make test` and `make demo` do all the set-up they need, inside this checkout. `make help` lists the rest.
+
+TOOLS   := $(CURDIR)/.tools
+BIN     := $(CURDIR)/bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+PKG     ?= ./...
+GO      ?= go
+
+# Servers that the tests run beside them (never linked), and tools. Each is installed when it is missing or of another version.
+MINIO_VERSION         := v0.0.0-20260212201848-7aac2a2c5b7c
+ALERTMANAGER_VERSION  := v0.27.0
+GOLANGCI_LINT_VERSION := v2.15.0
+GO_LICENSES_VERSION   := v1.6.0
+
+# $(call tool,VARIABLE,NAME,PACKAGE,VERSION) makes a rule that installs PACKAGE@VERSION, with a stamp named by the version.
+define tool
+$(1) := $(TOOLS)/stamps/$(2)@$(4)
+$(TOOLS)/stamps/$(2)@$(4):
+	@mkdir -p $(TOOLS)/bin $(TOOLS)/stamps && rm -f $(TOOLS)/stamps/$(2)@*
+	GOBIN=$(TOOLS)/bin $(GO) install $(3)@$(4)
+	@touch $$@
+endef
+$(eval $(call tool,MINIO,minio,github.com/minio/minio,$(MINIO_VERSION)))
+$(eval $(call tool,ALERTMANAGER,alertmanager,github.com/prometheus/alertmanager/cmd/alertmanager,$(ALERTMANAGER_VERSION)))
+$(eval $(call tool,GOLANGCI_LINT,golangci-lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,$(GOLANGCI_LINT_VERSION)))
+$(eval $(call tool,GO_LICENSES,go-licenses,github.com/google/go-licenses,$(GO_LICENSES_VERSION)))
+
+# How tests find the servers. Outside of make, set them yourself.
+export LETHE_TEST_MINIO        ?= $(TOOLS)/bin/minio
+export LETHE_TEST_ALERTMANAGER ?= $(TOOLS)/bin/alertmanager
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/lethe, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/lethe ./cmd/lethe
+
+.PHONY: demo
+demo: build ## sample logs, compacted and served on :6060
+	$(BIN)/lethe demo
+
+.PHONY: test
+test: $(MINIO) $(ALERTMANAGER) ## all tests, with the race detector, on memory, files and MinIO; PKG=./objstore/... for some
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PKG)
+
+.PHONY: test-docker
+test-docker: $(ALERTMANAGER) ## the same with MinIO in a container
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m -tags docker $(PKG)
+
+.PHONY: vet
+vet: ## go vet
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## golangci-lint, configured in .golangci.yml
+	$(TOOLS)/bin/golangci-lint run --timeout 10m $(PKG)
+
+.PHONY: licences
+licences: $(GO_LICENSES) ## fail on a linked dependency whose licence is not in the list
+	$(TOOLS)/bin/go-licenses check ./cmd/lethe --ignore lethe \
+		--allowed_licenses=Apache-2.0,MIT,BSD-2-Clause,BSD-2-Clause-FreeBSD,BSD-3-Clause,ISC,MPL-2.0
+
+.PHONY: bench
+bench: ## Go benchmarks, into bench.txt for benchstat
+	$(GO) test -run '^$$' -bench . -benchmem -count 5 $(PKG) | tee bench.txt
+
+.PHONY: tools
+tools: $(MINIO) $(ALERTMANAGER) $(GOLANGCI_LINT) $(GO_LICENSES) ## install what tests and checks need into .tools
+
+.PHONY: clean
+clean: ## remove what was built, and the tools
+	rm -rf $(BIN) $(TOOLS) bench.txt
