@@ -1,0 +1,164 @@
+{{- define "lethe.fullname" -}}
+{{- default .Release.Name .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Labels of an object: include "lethe.labels" (dict "root" $ "component" "query") */}}
+{{- define "lethe.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/part-of: lethe
+{{ include "lethe.selector" . }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "lethe.selector" -}}
+app.kubernetes.io/name: lethe
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* An image: include "lethe.image" (dict "image" .Values.minio.image "tag" "default tag") */}}
+{{- define "lethe.image" -}}
+{{- if .image.digest -}}
+{{ .image.repository }}@{{ .image.digest }}
+{{- else -}}
+{{ .image.repository }}:{{ default .tag .image.tag }}
+{{- end -}}
+{{- end -}}
+
+{{- define "lethe.s3.endpoint" -}}
+{{- if .Values.s3.endpoint -}}
+{{ .Values.s3.endpoint }}
+{{- else if .Values.minio.enabled -}}
+{{ include "lethe.fullname" . }}-minio.{{ .Release.Namespace }}.svc:9000
+{{- else -}}
+{{- fail "s3.endpoint is needed where minio.enabled is false: give host:port of an S3-compatible store, for AWS s3.REGION.amazonaws.com" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "lethe.s3.insecure" -}}
+{{- if or .Values.s3.insecure (and .Values.minio.enabled (not .Values.s3.endpoint)) -}}true{{- end -}}
+{{- end -}}
+
+{{- define "lethe.s3.url" -}}
+{{- if include "lethe.s3.insecure" . -}}http{{- else -}}https{{- end -}}://{{ include "lethe.s3.endpoint" . }}
+{{- end -}}
+
+{{- define "lethe.prefix" -}}
+{{- .Values.s3.prefix | trimAll "/" -}}
+{{- end -}}
+
+{{/* The prefix with a slash behind it, or nothing. */}}
+{{- define "lethe.prefixPath" -}}
+{{- with include "lethe.prefix" . -}}{{ . }}/{{- end -}}
+{{- end -}}
+
+{{- define "lethe.bucketURL" -}}
+s3://{{ .Values.s3.bucket }}{{ with include "lethe.prefix" . }}/{{ . }}{{ end }}?endpoint={{ include "lethe.s3.endpoint" . }}&region={{ .Values.s3.region }}
+{{- if include "lethe.s3.insecure" . }}&insecure=true{{ end }}
+{{- if include "lethe.hasCA" . }}&ca_file=/etc/lethe/ca/ca.crt{{ end }}
+{{- end -}}
+
+{{- define "lethe.hasCA" -}}
+{{- if or .Values.s3.caSecret .Values.s3.caConfigMap -}}true{{- end -}}
+{{- end -}}
+
+{{- define "lethe.caVolume" -}}
+{{- if .Values.s3.caSecret }}
+- name: ca
+  secret:
+    secretName: {{ .Values.s3.caSecret }}
+    items: [{key: ca.crt, path: ca.crt}]
+{{- else if .Values.s3.caConfigMap }}
+- name: ca
+  configMap:
+    name: {{ .Values.s3.caConfigMap }}
+    items: [{key: ca.crt, path: ca.crt}]
+{{- end }}
+{{- end -}}
+
+{{- define "lethe.caMount" -}}
+{{- if include "lethe.hasCA" . }}
+- {name: ca, mountPath: /etc/lethe/ca, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{/* Name of the Secret with a role's credentials. */}}
+{{- define "lethe.credentials.name" -}}
+{{- $c := index .root.Values.credentials .role -}}
+{{- if $c.existingSecret -}}{{ $c.existingSecret }}
+{{- else -}}{{ include "lethe.fullname" .root }}-{{ .role }}-credentials
+{{- end -}}
+{{- end -}}
+
+{{/* Environment of a role's credentials: include "lethe.credentials.env" (dict "root" $ "role" "query") */}}
+{{- define "lethe.credentials.env" -}}
+{{- $c := index .root.Values.credentials .role -}}
+{{- if not .root.Values.credentials.useServiceAccountRole -}}
+{{- if and (not $c.existingSecret) (not .root.Values.minio.enabled) -}}
+{{- fail (printf "credentials.%s.existingSecret is needed where minio.enabled is false, or credentials.useServiceAccountRole" .role) -}}
+{{- end }}
+- name: AWS_ACCESS_KEY_ID
+  valueFrom:
+    secretKeyRef: {name: {{ include "lethe.credentials.name" . }}, key: AWS_ACCESS_KEY_ID}
+- name: AWS_SECRET_ACCESS_KEY
+  valueFrom:
+    secretKeyRef: {name: {{ include "lethe.credentials.name" . }}, key: AWS_SECRET_ACCESS_KEY}
+{{- end }}
+{{- end -}}
+
+{{/* Environment of a container that runs lethe. */}}
+{{- define "lethe.env" -}}
+- name: LETHE_BUCKET
+  value: {{ include "lethe.bucketURL" .root | quote }}
+- name: GOMEMLIMIT
+  valueFrom:
+    resourceFieldRef: {resource: limits.memory}
+{{- include "lethe.credentials.env" . }}
+{{- end -}}
+
+{{/* What pod security "restricted" asks for. */}}
+{{- define "lethe.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "lethe.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* Bytes of a Kubernetes quantity in Mi, Gi or Ti, as MB of Lethe (1024*1024), 80% of it. */}}
+{{- define "lethe.retentionSize" -}}
+{{- if .Values.retention.size -}}
+{{ .Values.retention.size }}
+{{- else if and .Values.minio.enabled (not .Values.s3.endpoint) -}}
+{{- $q := .Values.minio.persistence.size -}}
+{{- $mib := 0.0 -}}
+{{- if hasSuffix "Ti" $q -}}{{- $mib = mulf (trimSuffix "Ti" $q | float64) 1048576.0 -}}
+{{- else if hasSuffix "Gi" $q -}}{{- $mib = mulf (trimSuffix "Gi" $q | float64) 1024.0 -}}
+{{- else if hasSuffix "Mi" $q -}}{{- $mib = trimSuffix "Mi" $q | float64 -}}
+{{- else -}}{{- fail (printf "minio.persistence.size %q: give it in Mi, Gi or Ti" $q) -}}
+{{- end -}}
+{{ mulf $mib 0.8 | floor | int64 }}MB
+{{- else -}}
+0
+{{- end -}}
+{{- end -}}
+
+{{/* A password that is made once: include "lethe.keep" (dict "root" $ "secret" NAME "key" KEY "length" 32) gives it in base64. */}}
+{{- define "lethe.keep" -}}
+{{- $old := lookup "v1" "Secret" .root.Release.Namespace .secret -}}
+{{- if and $old (hasKey (default dict $old.data) .key) -}}
+{{ index $old.data .key }}
+{{- else -}}
+{{ randAlphaNum (int .length) | b64enc }}
+{{- end -}}
+{{- end -}}
