@@ -20,7 +20,8 @@ type Manifest struct {
 	Commit string `json:"commit"`
 	// SweepEpoch rises with each sweep of orphans; who planned before it starts over.
 	SweepEpoch int64 `json:"sweepEpoch"`
-	// Watermark: retention has removed what lies before it. Readers and writers drop lines under it.
+	// Watermark: retention has removed what lies before it. Readers and writers drop lines under it. It is the start of an hour, so that a
+	// block lies wholly on one side of it.
 	Watermark int64 `json:"watermark,omitempty"`
 	// Blocks that are live and not in a sealed day.
 	Blocks []Block `json:"blocks,omitempty"`
@@ -68,6 +69,8 @@ type Sealed struct {
 	Bytes  int64 `json:"bytes"`
 	Min    int64 `json:"min"`
 	Max    int64 `json:"max"`
+	// Arrived is the earliest Arrived of its blocks.
+	Arrived int64 `json:"arrived"`
 }
 
 // Tombstone names an object that is no longer read by new plans.

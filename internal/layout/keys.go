@@ -3,6 +3,7 @@ package layout
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"lethe/objstore"
 )
@@ -92,6 +93,27 @@ func ParseBlock(key string) (t Target, h Hour, id string, err error) {
 		return t, 0, "", bad
 	}
 	return t, h, strings.TrimSuffix(parts[3], ".parquet"), nil
+}
+
+// ParseSealed parses the key of a sealed day.
+func ParseSealed(key string) (t Target, day, id string, err error) {
+	bad := fmt.Errorf("%q is not the key of a sealed day", key)
+	parts := strings.Split(key, "/")
+	if len(parts) != 4 || parts[2] != "sealed" {
+		return t, "", "", bad
+	}
+	if t, err = NewTarget(Kind(parts[0]), parts[1]); err != nil {
+		return t, "", "", bad
+	}
+	name, ok := strings.CutSuffix(parts[3], ".json")
+	if !ok || len(name) < len(dayFormat)+2 || name[len(dayFormat)] != '-' {
+		return t, "", "", bad
+	}
+	day, id = name[:len(dayFormat)], name[len(dayFormat)+1:]
+	if _, err := time.Parse(dayFormat, day); err != nil {
+		return t, "", "", bad
+	}
+	return t, day, id, nil
 }
 
 // TargetOfPrefix returns the target of a common prefix, as a listing of KindPrefix or RawKindPrefix with the delimiter "/"
