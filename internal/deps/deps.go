@@ -36,5 +36,12 @@ import (
 	_ "golang.org/x/sync/semaphore"
 	_ "golang.org/x/term"
 	_ "golang.org/x/time/rate"
+	_ "k8s.io/api/apps/v1"
+	_ "k8s.io/api/batch/v1"
+	_ "k8s.io/api/core/v1"
+	_ "k8s.io/api/networking/v1"
+	_ "k8s.io/api/policy/v1"
+	_ "k8s.io/api/rbac/v1"
 	_ "pgregory.net/rapid"
+	_ "sigs.k8s.io/yaml"
 )

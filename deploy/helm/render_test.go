@@ -1,0 +1,259 @@
+// Package helm_test renders the chart over a matrix of values and reads what comes out as the API server, Fluent Bit, MinIO
+// and the lethe binary would.
+package helm_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// matrix names the ways in which the chart is installed, each as values over the defaults.
+var matrix = map[string][]string{
+	"defaults": nil,
+	"external S3": {"minio.enabled=false", "s3.endpoint=s3.eu-west-1.amazonaws.com", "s3.region=eu-west-1", "s3.prefix=clusters/a",
+		"credentials.agents.existingSecret=a", "credentials.query.existingSecret=q", "credentials.alert.existingSecret=l",
+		"credentials.compactor.existingSecret=c"},
+	"IRSA": {"minio.enabled=false", "s3.endpoint=s3.eu-west-1.amazonaws.com", "credentials.useServiceAccountRole=true",
+		`credentials.query.serviceAccountAnnotations.eks\.amazonaws\.com/role-arn=arn:aws:iam::1:role/q`},
+	"all on": {"venti.enabled=true", "venti.usersSecret=users", "venti.alertmanagerURL=http://am:9093", "serviceMonitor.enabled=true",
+		"prometheusRule.enabled=true", "compactor.mode=deployment", "query.ingress.enabled=true", "query.ingress.hosts={logs.example.com}",
+		"query.webConfigSecret=web", "s3.caSecret=ca", "alert.alertmanagers={http://am:9093,https://am2:9093}",
+		"alert.rules.mine\\.yaml=groups: []", "fluentBit.journalPath=/run/log/journal", "imagePullSecrets[0].name=pull",
+		"query.nodeSelector.disk=ssd", "commonLabels.team=logs", "fullnameOverride=l"},
+	"all off": {"fluentBit.enabled=false", "minio.enabled=false", "s3.endpoint=minio.store:9000", "s3.insecure=true",
+		"credentials.useServiceAccountRole=true", "compactor.enabled=false", "alert.enabled=false",
+		"query.podDisruptionBudget.enabled=false", "query.networkPolicy.enabled=false"},
+}
+
+// run runs a tool that the Makefile installs, named by an environment variable.
+func run(t *testing.T, variable string, args ...string) (string, error) {
+	t.Helper()
+	tool := os.Getenv(variable)
+	if tool == "" {
+		t.Fatalf("%s names no binary: run the tests by `make test`, which installs it", variable)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(ctx, tool, args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("%w: %s", err, errs.String())
+	}
+	return out.String(), nil
+}
+
+func render(t *testing.T, sets ...string) (string, error) {
+	t.Helper()
+	args := []string{"template", "demo", "lethe", "--namespace", "logs"}
+	for _, s := range sets {
+		args = append(args, "--set", s)
+	}
+	return run(t, "LETHE_TEST_HELM", args...)
+}
+
+// docs decodes every rendered manifest strictly into its API type. Types of other projects' CRDs stay maps.
+func docs(t *testing.T, rendered string) []any {
+	t.Helper()
+	var out []any
+	for doc := range strings.SplitSeq(rendered, "\n---\n") {
+		var head struct {
+			APIVersion, Kind string
+		}
+		if err := yaml.Unmarshal([]byte(doc), &head); err != nil {
+			t.Fatalf("not YAML: %v\n%s", err, doc)
+		}
+		if head.Kind == "" {
+			continue
+		}
+		v := typeOf(head.APIVersion + " " + head.Kind)
+		if v == nil {
+			t.Fatalf("the tests know no type for %s %s", head.APIVersion, head.Kind)
+		}
+		if err := yaml.UnmarshalStrict([]byte(doc), v); err != nil {
+			t.Errorf("%s %s: %v\n%s", head.APIVersion, head.Kind, err, doc)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func typeOf(kind string) any {
+	switch kind {
+	case "v1 ConfigMap":
+		return &corev1.ConfigMap{}
+	case "v1 Secret":
+		return &corev1.Secret{}
+	case "v1 Service":
+		return &corev1.Service{}
+	case "v1 ServiceAccount":
+		return &corev1.ServiceAccount{}
+	case "v1 PersistentVolumeClaim":
+		return &corev1.PersistentVolumeClaim{}
+	case "v1 Pod":
+		return &corev1.Pod{}
+	case "apps/v1 Deployment":
+		return &appsv1.Deployment{}
+	case "apps/v1 DaemonSet":
+		return &appsv1.DaemonSet{}
+	case "apps/v1 StatefulSet":
+		return &appsv1.StatefulSet{}
+	case "batch/v1 Job":
+		return &batchv1.Job{}
+	case "batch/v1 CronJob":
+		return &batchv1.CronJob{}
+	case "networking.k8s.io/v1 Ingress":
+		return &networkingv1.Ingress{}
+	case "networking.k8s.io/v1 NetworkPolicy":
+		return &networkingv1.NetworkPolicy{}
+	case "policy/v1 PodDisruptionBudget":
+		return &policyv1.PodDisruptionBudget{}
+	case "rbac.authorization.k8s.io/v1 ClusterRole":
+		return &rbacv1.ClusterRole{}
+	case "rbac.authorization.k8s.io/v1 ClusterRoleBinding":
+		return &rbacv1.ClusterRoleBinding{}
+	case "monitoring.coreos.com/v1 ServiceMonitor", "monitoring.coreos.com/v1 PrometheusRule":
+		return &map[string]any{}
+	}
+	return nil
+}
+
+// podOf returns the pod that an object makes, and its name; nil for one that makes none.
+func podOf(v any) (string, *corev1.PodSpec) {
+	switch o := v.(type) {
+	case *appsv1.Deployment:
+		return o.Name, &o.Spec.Template.Spec
+	case *appsv1.DaemonSet:
+		return o.Name, &o.Spec.Template.Spec
+	case *appsv1.StatefulSet:
+		return o.Name, &o.Spec.Template.Spec
+	case *batchv1.Job:
+		return o.Name, &o.Spec.Template.Spec
+	case *batchv1.CronJob:
+		return o.Name, &o.Spec.JobTemplate.Spec.Template.Spec
+	case *corev1.Pod:
+		return o.Name, &o.Spec
+	}
+	return "", nil
+}
+
+func TestLint(t *testing.T) {
+	if out, err := run(t, "LETHE_TEST_HELM", "lint", "--strict", "lethe"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+func TestMatrixDecodesStrictly(t *testing.T) {
+	for name, sets := range matrix {
+		t.Run(name, func(t *testing.T) {
+			out, err := render(t, sets...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(docs(t, out)); n < 5 {
+				t.Errorf("only %d objects", n)
+			}
+		})
+	}
+}
+
+func TestValuesThatAreRefused(t *testing.T) {
+	for sets, want := range map[string]string{
+		"minio.enabled=false":               "s3.endpoint is needed where minio.enabled is false",
+		"query.replica=3":                   "replica",
+		"compactor.mode=job":                "compactor",
+		"s3.endpoint=https://s3:1":          "endpoint",
+		"retention.time=forever":            "retention",
+		"image.digest=latest":               "digest",
+		"minio.persistence.size=50GB":       "size",
+		"minio.enabled=false,s3.endpoint=a": "existingSecret is needed",
+		"query.ingress.enabled=true":        "query.ingress.hosts is empty",
+		"alert.alertmanagers={am:9093}":     "alertmanagers",
+	} {
+		if _, err := render(t, sets); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want an error with %q", sets, err, want)
+		}
+	}
+}
+
+// TestRestricted holds every pod but the agents' against what pod security "restricted" asks for.
+func TestRestricted(t *testing.T) {
+	for name, sets := range matrix {
+		out, err := render(t, sets...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range docs(t, out) {
+			pod, spec := podOf(d)
+			if spec == nil {
+				continue
+			}
+			if spec.HostNetwork || spec.HostPID || spec.HostIPC {
+				t.Errorf("%s: %s shares the host's namespaces", name, pod)
+			}
+			for _, c := range append(spec.InitContainers, spec.Containers...) {
+				if c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Memory().IsZero() {
+					t.Errorf("%s: %s/%s has no memory request or limit", name, pod, c.Name)
+				}
+				if !*c.SecurityContext.ReadOnlyRootFilesystem || *c.SecurityContext.AllowPrivilegeEscalation {
+					t.Errorf("%s: %s/%s may write its root or gain privileges", name, pod, c.Name)
+				}
+			}
+			if !strings.HasSuffix(pod, "-fluent-bit") {
+				restricted(t, name+": "+pod, spec)
+			}
+		}
+	}
+}
+
+func restricted(t *testing.T, name string, spec *corev1.PodSpec) {
+	t.Helper()
+	sc := spec.SecurityContext
+	if sc == nil || sc.RunAsNonRoot == nil || !*sc.RunAsNonRoot || sc.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
+		t.Errorf("%s may run as root or without seccomp", name)
+	}
+	for _, v := range spec.Volumes {
+		if v.HostPath != nil {
+			t.Errorf("%s mounts the host's %s", name, v.HostPath.Path)
+		}
+	}
+	for _, c := range spec.Containers {
+		caps := c.SecurityContext.Capabilities
+		if len(caps.Add) > 0 || len(caps.Drop) != 1 || caps.Drop[0] != "ALL" {
+			t.Errorf("%s/%s keeps capabilities %v", name, c.Name, caps)
+		}
+	}
+	if (spec.AutomountServiceAccountToken == nil || *spec.AutomountServiceAccountToken) && !strings.HasSuffix(name, "-events") {
+		t.Errorf("%s has a service account token that it does not need", name)
+	}
+}
+
+func TestRetentionSizeIsFourFifthsOfTheVolume(t *testing.T) {
+	for set, want := range map[string]string{
+		"minio.persistence.size=100Gi": "--retention.size=81920MB",
+		"minio.persistence.size=1Ti":   "--retention.size=838860MB",
+		"retention.size=500GB":         "--retention.size=500GB",
+	} {
+		out, err := render(t, set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out, want+"\n") {
+			t.Errorf("%s: no %s", set, want)
+		}
+	}
+}
