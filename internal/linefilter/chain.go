@@ -1,0 +1,250 @@
+package linefilter
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+
+	"lethe/letheql"
+)
+
+// Limits of a chain.
+const (
+	// MaxFilters of a chain.
+	MaxFilters = 100
+	// MaxText is the longest text of a filter in bytes, MaxExpression that of an expression.
+	MaxText       = 64 << 10
+	MaxExpression = 4 << 10
+	// maxProgram bounds the compiled size of an expression, in instructions of Go's regexp.
+	maxProgram = 10_000
+)
+
+// Chain is a compiled chain of line filters, all of which must hold. It is immutable and safe for concurrent use.
+type Chain struct {
+	filters []filter
+	need    Need
+	// none: no line can match.
+	none bool
+}
+
+// filter is one link. A line fulfils it when there is a hit of find in it (every line, where find is nil) and test holds
+// (always, where test is nil); or when that is not so, with negate.
+type filter struct {
+	negate bool
+	find   finder
+	// also are further searches that must hit before test is worth its time.
+	also []finder
+	test func(line []byte) bool
+	cost int
+}
+
+// Compile compiles filters. Errors are of type *letheql.Error and say which filter cannot be used and why.
+func Compile(filters []letheql.LineFilter) (*Chain, error) {
+	if len(filters) > MaxFilters {
+		return nil, userError("%d line filters, the limit is %d", len(filters), MaxFilters)
+	}
+	c := &Chain{}
+	var needs []Need
+	for _, f := range filters {
+		l, err := compileFilter(f)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case l.negate && l.always():
+			c.none = true
+		case !l.always():
+			c.filters = append(c.filters, l.filter)
+		}
+		if !l.negate {
+			needs = append(needs, l.need)
+		}
+	}
+	c.need = join(And, needs)
+	if c.none {
+		c.need = Need{Op: Or}
+	}
+	slices.SortStableFunc(c.filters, func(a, b filter) int { return cmp.Compare(a.cost, b.cost) })
+	return c, nil
+}
+
+// link is a filter with what the index needs to know of it.
+type link struct {
+	filter
+	need Need
+}
+
+func (l *link) always() bool { return l.find == nil && l.test == nil }
+
+func compileFilter(f letheql.LineFilter) (link, error) {
+	negate := f.Op == letheql.NotContains || f.Op == letheql.NotMatches
+	if len(f.Text) > MaxText {
+		return link{}, userError("the text of a line filter has %d bytes, the limit is %d", len(f.Text), MaxText)
+	}
+	switch f.Op {
+	case letheql.Contains, letheql.NotContains:
+		l := link{filter: filter{negate: negate}}
+		if f.Text != "" {
+			lit := newLiteral([]byte(f.Text))
+			l.find, l.need = lit, lit.needs()
+			l.cost = lit.cost()
+		}
+		return l, nil
+	case letheql.Matches, letheql.NotMatches:
+		l, err := compileExpression(f.Text)
+		l.negate = negate
+		return l, err
+	}
+	return link{}, userError("unknown line filter operator %d", f.Op)
+}
+
+func userError(format string, args ...any) error {
+	return &letheql.Error{Pos: -1, Msg: fmt.Sprintf(format, args...)}
+}
+
+// compileExpression finds the cheapest search that equals the expression, else one that candidates for it pass.
+func compileExpression(text string) (link, error) {
+	if len(text) > MaxExpression {
+		return link{}, userError("an expression has %d bytes, the limit is %d", len(text), MaxExpression)
+	}
+	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return link{}, expressionError(err)
+	}
+	tree = tree.Simplify()
+	prog, err := syntax.Compile(tree)
+	if err != nil {
+		return link{}, expressionError(err)
+	}
+	if len(prog.Inst) > maxProgram {
+		return link{}, userError("the expression %.60q needs %d steps, the limit is %d", text, len(prog.Inst), maxProgram)
+	}
+	short := strip(tree)
+	known := analyze(short)
+	if l, ok := compileExact(short, known); ok {
+		return l, nil
+	}
+	re, err := regexp.Compile(text)
+	if err != nil {
+		return link{}, expressionError(err)
+	}
+	l := link{need: known.need}
+	l.find, l.also = prefilter(known.need)
+	l.test = re.Match
+	l.cost = 1000 + len(prog.Inst)
+	if l.find == nil {
+		l.cost += 10_000
+	}
+	return l, nil
+}
+
+func expressionError(err error) error {
+	var s *syntax.Error
+	if errors.As(err, &s) {
+		return userError("invalid expression: %s: `%s`", s.Code, s.Expr)
+	}
+	return userError("invalid expression: %v", err)
+}
+
+// prefilter returns the search for the best of what a line needs, and searches for the rest.
+func prefilter(n Need) (finder, []finder) {
+	subs := []Need{n}
+	if n.Op == And {
+		subs = n.Subs
+	}
+	var all []finder
+	for _, s := range subs {
+		if f := finderOf(s); f != nil {
+			all = append(all, f)
+		}
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	slices.SortStableFunc(all, func(a, b finder) int { return cmp.Compare(shortest(b.needs()), shortest(a.needs())) })
+	return all[0], all[1:min(len(all), 4)]
+}
+
+// shortest returns the length of the shortest literal: the longer it is, the fewer lines have it.
+func shortest(n Need) int {
+	if n.Op == Literal {
+		return len(n.Literal)
+	}
+	least := MaxText
+	for _, s := range n.Subs {
+		least = min(least, shortest(s))
+	}
+	return least
+}
+
+// finderOf returns a search that hits in every line that fulfils n, or nil.
+func finderOf(n Need) finder {
+	switch n.Op {
+	case Literal:
+		if !n.Fold {
+			return newLiteral(n.Literal)
+		}
+		if f, ok := newFolded(string(n.Literal)); ok {
+			return f
+		}
+	case And:
+		f, _ := prefilter(n)
+		return f
+	case Or:
+		if len(n.Subs) == 0 || len(n.Subs) > maxLits {
+			return nil
+		}
+		var any anyOf
+		for _, s := range n.Subs {
+			f := finderOf(s)
+			if f == nil {
+				return nil
+			}
+			any = append(any, f)
+		}
+		return any
+	}
+	return nil
+}
+
+// Need returns what every matching line fulfils.
+func (c *Chain) Need() Need { return c.need }
+
+// All tells whether every line matches.
+func (c *Chain) All() bool { return len(c.filters) == 0 && !c.none }
+
+// Match tells whether a line fulfils all filters, as Go's bytes.Contains and regexp say. A line is searched as a whole, line ends
+// inside it included.
+func (c *Chain) Match(line []byte) bool {
+	if c.none {
+		return false
+	}
+	for i := range c.filters {
+		if !c.filters[i].holds(line) {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *filter) holds(line []byte) bool { return f.matches(line) != f.negate }
+
+func (f *filter) matches(line []byte) bool {
+	return (f.find == nil || f.find.found(line)) && f.proven(line)
+}
+
+// proven tells of a line with a hit whether it matches.
+func (f *filter) proven(line []byte) bool {
+	if f.test == nil {
+		return true
+	}
+	for _, a := range f.also {
+		if !a.found(line) {
+			return false
+		}
+	}
+	return f.test(line)
+}
