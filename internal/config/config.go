@@ -67,6 +67,7 @@ type Cache struct {
 type Web struct {
 	ListenAddress Text
 	ConfigFile    Text
+	ConfigBase64  Text
 	MaxBody       Size
 	ReadTimeout   Duration
 	WriteTimeout  Duration
