@@ -138,3 +138,14 @@ func (b *body) release() {
 	}
 	b.src, b.out = source{r: bytes.NewReader(nil)}, nil
 }
+
+// DecodeTo writes the decoded body of an object to w, at most limit bytes of it. Errors are those of Decoder.Next.
+func DecodeTo(w io.Writer, r io.Reader, limit int64) error {
+	var b body
+	defer b.release()
+	if err := b.reset(r, limit); err != nil {
+		return err
+	}
+	_, err := io.Copy(w, &b)
+	return err
+}

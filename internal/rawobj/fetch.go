@@ -1,0 +1,163 @@
+package rawobj
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"lethe/internal/record"
+	"lethe/objstore"
+)
+
+const (
+	// wholeBytes is the largest object that is got whole at first.
+	wholeBytes = 1 << 20
+	// headBytes is what is got of others: enough for a first line of firstBytes whatever the compression, whose largest block is
+	// 128 KiB.
+	headBytes = 256 << 10
+)
+
+// peek gets the beginning of an object and keeps the digest of its first line, and the whole object where the budget allows it.
+func (s *Set) peek(ctx context.Context, e *entry) error {
+	data, err := s.beginning(ctx, e)
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.object.Key, err)
+	}
+	if int64(len(data)) == e.object.Size {
+		s.keep(e, data)
+	}
+	e.at = e.object.LastModified.UnixNano()
+	id := &identity{}
+	err = s.firstRow(e, bytes.NewReader(data), id)
+	switch {
+	case id.firstSum != "":
+		e.first = id.firstSum
+		return nil
+	case int64(len(data)) < e.object.Size && (err == nil || errors.Is(err, record.ErrUnreadable)):
+		return s.peekStream(ctx, e)
+	case err != nil && !errors.Is(err, io.EOF):
+		e.err = fmt.Errorf("%s: %w", e.object.Key, err)
+		s.drop(e)
+		return nil
+	}
+	id.endFirst()
+	e.first = id.firstSum
+	return nil
+}
+
+// beginning gets all of a small object, or the head of a large one or of one that the budget has no room for.
+func (s *Set) beginning(ctx context.Context, e *entry) ([]byte, error) {
+	r := objstore.Range{Length: headBytes}
+	if e.object.Size <= headBytes || e.object.Size <= wholeBytes && s.room(e.object.Size) {
+		r = objstore.Range{}
+	}
+	body, err := s.get(ctx, e, r)
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, 0, min(e.object.Size, wholeBytes)+bytes.MinRead)
+	buf := bytes.NewBuffer(data)
+	_, err = buf.ReadFrom(body)
+	return buf.Bytes(), errors.Join(err, body.Close())
+}
+
+// peekStream reads an object whose first line is longer than its head.
+func (s *Set) peekStream(ctx context.Context, e *entry) error {
+	body, err := s.get(ctx, e, objstore.Range{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.object.Key, err)
+	}
+	id := &identity{}
+	err = s.firstRow(e, body, id)
+	if err == io.EOF {
+		id.endFirst()
+		err = nil
+	}
+	if errors.Is(err, record.ErrUnreadable) {
+		e.err, err = err, nil
+	}
+	e.first = id.firstSum
+	if err = errors.Join(err, body.Close()); err != nil {
+		return fmt.Errorf("%s: %w", e.object.Key, err)
+	}
+	return nil
+}
+
+// firstRow decodes until the first record, for its time and its line.
+func (s *Set) firstRow(e *entry, r io.Reader, id *identity) error {
+	d, err := s.decoder(r, record.DecoderOptions{Target: s.opts.Target, Arrived: e.object.LastModified, Tee: id, MaxDecoded: s.opts.MaxDecoded})
+	if err != nil {
+		return err
+	}
+	defer s.decoders.Put(d)
+	var row record.Row
+	if err = d.Next(&row); err == nil {
+		e.at = row.Time
+	}
+	return err
+}
+
+// decoder takes one from the pool.
+func (s *Set) decoder(r io.Reader, o record.DecoderOptions) (*record.Decoder, error) {
+	d, _ := s.decoders.Get().(*record.Decoder)
+	if err := d.Reset(r, o); err != nil {
+		s.decoders.Put(d)
+		return nil, err
+	}
+	return d, nil
+}
+
+// get opens an object and makes sure that it is the one that was listed. An object that has changed is no longer the one that was
+// planned for, so it does not exist.
+func (s *Set) get(ctx context.Context, e *entry, r objstore.Range) (io.ReadCloser, error) {
+	body, attrs, err := s.bucket.Get(ctx, e.object.Key, r)
+	if err != nil {
+		return nil, err
+	}
+	if e.etag == "" {
+		e.etag = attrs.ETag
+	}
+	if attrs.Size != e.object.Size || attrs.ETag != e.etag {
+		err := fmt.Errorf("it is not the object that was listed: %w", objstore.ErrNotExist)
+		return nil, errors.Join(err, body.Close())
+	}
+	return body, nil
+}
+
+// open returns the whole object, from memory where it is kept.
+func (s *Set) open(ctx context.Context, e *entry) (io.ReadCloser, error) {
+	s.mu.Lock()
+	data := e.data
+	s.mu.Unlock()
+	if data != nil {
+		return io.NopCloser(bytes.NewReader(data)), nil
+	}
+	return s.get(ctx, e, objstore.Range{})
+}
+
+// room is true where the budget would take size bytes more.
+func (s *Set) room(size int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held+size <= s.opts.Budget
+}
+
+// keep holds on to a whole object, if the budget allows it.
+func (s *Set) keep(e *entry, data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held+int64(len(data)) <= s.opts.Budget {
+		e.data = data
+		s.held += int64(len(data))
+	}
+}
+
+// drop forgets an object that was kept.
+func (s *Set) drop(e *entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held -= int64(len(e.data))
+	e.data = nil
+}

@@ -1,0 +1,154 @@
+// Package rawobj reads the raw objects of a target, each record once. Agents deliver at least once: a retried upload has another name
+// and the same records, and may hold more of them at its end. So a body that begins with another body contributes only the rest,
+// whether the other one is there too or only remembered. Compactor and queries share it.
+//
+// Bodies are compared as they decode, so a plain and a compressed copy are equal. Two limits: bodies that are truly identical
+// collapse into one, and a short original that arrives after its longer retry was consumed and deleted is not seen.
+package rawobj
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"lethe/internal/catalog"
+	"lethe/internal/layout"
+	"lethe/internal/record"
+	"lethe/objstore"
+)
+
+// ErrOptions marks options that cannot be.
+var ErrOptions = errors.New("invalid options for raw objects")
+
+// Options of Resolve.
+type Options struct {
+	// Target that all objects belong to.
+	Target layout.Target
+	// Budget is how many bytes of objects, as they are stored, are kept between Resolve and Open, so that most are got once.
+	// 0 means 64 MiB, a negative one keeps nothing.
+	Budget int64
+	// Concurrency is how many objects are got at a time, 1 to 256; 0 means 8. Each holds up to 1 MiB and a decoder while it lasts.
+	Concurrency int
+	// Identify makes Rows.Body known for each object that was read to its end. Writers need it to remember what they consumed.
+	Identify bool
+	// Consumed are objects of the target that a manifest has consumed and that a listing still shows. An object that is the beginning
+	// of one of them contributes nothing.
+	Consumed []objstore.Object
+	// MaxDecoded is how long a decoded body may be in bytes; 0 means record.MaxDecoded.
+	MaxDecoded int64
+}
+
+func (o *Options) check() error {
+	if o.Budget == 0 {
+		o.Budget = 64 << 20
+	}
+	if o.Concurrency == 0 {
+		o.Concurrency = 8
+	}
+	switch {
+	case o.Target.Name == "":
+		return fmt.Errorf("%w: no target", ErrOptions)
+	case o.Concurrency < 1 || o.Concurrency > 256:
+		return fmt.Errorf("%w: a concurrency of %d, it must be from 1 to 256", ErrOptions, o.Concurrency)
+	case o.MaxDecoded < 0:
+		return fmt.Errorf("%w: MaxDecoded is %d", ErrOptions, o.MaxDecoded)
+	}
+	return nil
+}
+
+// Set is a number of raw objects of one target that were compared with each other and with what is remembered. Its methods may be
+// called concurrently.
+type Set struct {
+	bucket   objstore.Reader
+	opts     Options
+	entries  []*entry
+	decoders sync.Pool // of *record.Decoder
+
+	mu   sync.Mutex
+	held int64 // bytes in the entries' data
+}
+
+// entry is one object of a set.
+type entry struct {
+	object objstore.Object
+	// data is the whole object as it is stored, or nil where it must be got again; Set.mu guards it.
+	data []byte
+	etag string
+	// first is the digest of the first line, at the time of the first record.
+	first string
+	at    int64
+	// skip is how many decoded bytes at the start have been counted elsewhere.
+	skip int64
+	// body is the identity, where all of it was needed to compare.
+	body *catalog.Body
+	// err wraps record.ErrUnreadable where the object was found to be.
+	err error
+}
+
+// Resolve gets the beginning of each object and decides how much of it has been counted elsewhere: in a shorter one among the
+// objects, or in one of memory, which is what was remembered of consumed bodies. Only bodies that begin with the same line as
+// another are read whole for that.
+//
+// A 404 ends it with an error wrapping objstore.ErrNotExist: the caller plans again. An object that cannot be decoded does not
+// end it; Open or Next says so.
+func Resolve(ctx context.Context, bucket objstore.Reader, objects []objstore.Object, memory []catalog.Body, o Options) (*Set, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	s := &Set{bucket: bucket, opts: o, entries: make([]*entry, len(objects))}
+	s.decoders.New = func() any { return new(record.Decoder) }
+	sorted := slices.SortedFunc(slices.Values(objects), Compare)
+	for i, obj := range sorted {
+		s.entries[i] = &entry{object: obj}
+	}
+	err := s.each(ctx, len(s.entries), func(ctx context.Context, i int) error { return s.peek(ctx, s.entries[i]) })
+	if err != nil {
+		return nil, err
+	}
+	if err := s.compare(ctx, memory); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Compare orders raw objects as their agents sent them: by LastModified, then by key.
+func Compare(a, b objstore.Object) int {
+	return cmp.Or(a.LastModified.Compare(b.LastModified), strings.Compare(a.Key, b.Key))
+}
+
+// each runs f for 0 to n-1, at most Options.Concurrency at a time, until the first error.
+func (s *Set) each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(s.opts.Concurrency)
+	for i := range n {
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return f(ctx, i)
+		})
+	}
+	return g.Wait()
+}
+
+// Len returns the number of objects.
+func (s *Set) Len() int { return len(s.entries) }
+
+// Object returns the i-th object. They are in the order of Compare.
+func (s *Set) Object(i int) objstore.Object { return s.entries[i].object }
+
+// Duplicate is true where all lines of the i-th object have been counted elsewhere. Open then yields none.
+func (s *Set) Duplicate(i int) bool {
+	e := s.entries[i]
+	return e.body != nil && e.skip == e.body.Length && e.skip > 0
+}
+
+// Unreadable returns the error, wrapping record.ErrUnreadable, of an object that is already known not to decode. Others may turn
+// out so when they are read.
+func (s *Set) Unreadable(i int) error { return s.entries[i].err }
