@@ -55,6 +55,7 @@ func (b *hooked) around(ctx context.Context, c Call, do func() error) error {
 // over the network: what is put or deleted between two pages shows or not, as its key falls.
 func (b *hooked) List(ctx context.Context, opts objstore.ListOptions) iter.Seq2[objstore.Object, error] {
 	return func(yield func(objstore.Object, error) bool) {
+		opts := opts // each ranging over it begins again
 		for page := 0; ; page++ {
 			var entries []objstore.Object
 			err := b.around(ctx, Call{Op: ListOp, Key: opts.Prefix, Page: page}, func() (err error) {
