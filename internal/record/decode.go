@@ -29,7 +29,7 @@ func (d *Decoder) decode(row *Row, line physical) {
 		row.Log = trimEnd(line.text)
 	}
 	if line.beyond > 0 || len(row.Log) > d.opts.MaxLine {
-		row.Log = cut(row.Log, d.opts.MaxLine, line.beyond)
+		row.Log = Cut(row.Log, d.opts.MaxLine, line.beyond)
 		if returned {
 			d.stats.Cut++
 		}
@@ -169,8 +169,12 @@ func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
 
 func trimEnd(b []byte) []byte { return bytes.TrimSuffix(b, []byte("\r")) }
 
-// cut shortens a line in place to at most limit bytes, CutMark included. missing more bytes were never there.
-func cut(line []byte, limit int, missing int64) []byte {
+// Cut shortens a line in place to at most limit bytes, CutMark included; missing more bytes were never there.
+// A line that is no longer than limit, with nothing missing, is returned as it is. limit is at least 256.
+func Cut(line []byte, limit int, missing int64) []byte {
+	if len(line) <= limit && missing == 0 {
+		return line
+	}
 	const room = 64 // for the mark with any number
 	keep := min(len(line), limit-room)
 	for n := 0; n < utf8.UTFMax-1 && keep > 0 && keep < len(line) && !utf8.RuneStart(line[keep]); n++ {
