@@ -3,6 +3,9 @@ package letheql
 import (
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/prometheus/prometheus/promql/parser"
 )
 
 // Error is what the user has to change: a query that does not parse, an unknown label, a range that is refused.
@@ -24,3 +27,29 @@ func (e *Error) Error() string {
 
 // ErrLimit is wrapped by errors of a query that would cost more than the configuration allows. The text says how much it needed.
 var ErrLimit = errors.New("query exceeds a limit")
+
+// errorAt is an error at a byte offset of the user's text. An offset outside of the text gives an error without position.
+func errorAt(text string, pos int, format string, args ...any) *Error {
+	e := &Error{Pos: -1, Msg: fmt.Sprintf(format, args...)}
+	if pos < 0 || pos > len(text) {
+		return e
+	}
+	e.Pos = pos
+	e.Line = 1 + strings.Count(text[:pos], "\n")
+	e.Col = pos - strings.LastIndexByte(text[:pos], '\n')
+	return e
+}
+
+// userError is an error without a position in the text.
+func userError(format string, args ...any) *Error {
+	return &Error{Pos: -1, Msg: fmt.Sprintf(format, args...)}
+}
+
+// fromPromQL gives the first error of the upstream parser its position in text, of which the parser saw a copy of the same length.
+func fromPromQL(text string, err error) *Error {
+	var list parser.ParseErrors
+	if errors.As(err, &list) && len(list) > 0 {
+		return errorAt(text, int(list[0].PositionRange.Start), "%s", list[0].Err)
+	}
+	return userError("%s", err)
+}

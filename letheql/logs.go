@@ -1,0 +1,202 @@
+package letheql
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"lethe/internal/layout"
+	"lethe/internal/record"
+	"lethe/letheql/internal/pipeline"
+)
+
+// logQuery is a query for lines, ready to run.
+type logQuery struct {
+	q     Select
+	run   pipeline.Pipeline
+	limit int
+}
+
+// logQuery finds out which lines a request asks for.
+func (e *Engine) logQuery(expr Expr, r Request) (*logQuery, error) {
+	vs, matrix := logRoot(expr.root)
+	sel := expr.byPos[int(vs.PosRange.Start)]
+	lq := &logQuery{run: sel.run, limit: e.o.DefaultLimit}
+	if r.Limit != nil {
+		lq.limit = *r.Limit
+	}
+	if lq.limit < 0 {
+		return nil, userError("limit %d is negative", lq.limit)
+	}
+	if e.o.MaxLimit > 0 && (lq.limit == 0 || lq.limit > e.o.MaxLimit) {
+		if r.Limit != nil {
+			return nil, fmt.Errorf("%w: limit %d, at most %d lines are allowed (0 asks for all)", ErrLimit, lq.limit, e.o.MaxLimit)
+		}
+		lq.limit = e.o.MaxLimit
+	}
+	lq.q = sel.selectRows()
+	lq.q.NeedLog, lq.q.NeedStream, lq.q.NeedNode = true, true, true
+	lookback := e.o.Lookback
+	if matrix != nil {
+		if !r.instant() {
+			return nil, errorAt(expr.text, int(vs.PosRange.Start), "a query over a range of time has no range of its own: leave out [%s], or ask for one instant", matrix.Range)
+		}
+		lookback = matrix.Range
+	}
+	start, end := r.Start, r.End
+	if r.instant() {
+		end = r.Time
+		if end.IsZero() {
+			end = r.Now.Add(-e.o.IngestDelay)
+		}
+		// Left open, so that two instants one lookback apart share no line.
+		start = end.Add(-lookback + 1)
+	}
+	lq.q.Start, lq.q.End = unixNano(start.Add(-vs.OriginalOffset)), unixNano(end.Add(-vs.OriginalOffset))
+	return lq, e.checkRange(lq.q)
+}
+
+// selectRows is the part of a Select that the text of a query decides.
+func (s *Selector) selectRows() Select {
+	return Select{Kind: s.Kind, Matchers: s.Matchers, Filters: s.Filters}
+}
+
+// Select returns the selector as a source takes it; the caller sets the times. It fails with an *Error where there are stages, which a
+// source does not know.
+func (s *Selector) Select() (Select, error) {
+	if len(s.run) > 0 {
+		return Select{}, userError("stages are not allowed here: %s", s.run[0])
+	}
+	return s.selectRows(), nil
+}
+
+func (e *Engine) queryLogs(ctx context.Context, expr Expr, r Request) (*Result, error) {
+	lq, err := e.logQuery(expr, r)
+	if err != nil {
+		return nil, err
+	}
+	res := &Result{Type: Logs, Stats: &Stats{}}
+	switch {
+	case r.Direction != nil:
+		lq.q.Direction = *r.Direction
+	case lq.limit > 0:
+		if err := e.newest(ctx, lq, res); err != nil {
+			return nil, err
+		}
+		return res, nil
+	}
+	res.Rows = func(yield func(LogRow, error) bool) {
+		ctx, cancel := e.timeout(ctx)
+		defer cancel()
+		for row, err := range e.rows(ctx, lq, res.Stats) {
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}
+	return res, nil
+}
+
+// newest collects the newest lines of a query and yields them in ascending order. One line more is asked for, to know whether the
+// answer was cut.
+func (e *Engine) newest(ctx context.Context, lq *logQuery, res *Result) error {
+	ctx, cancel := e.timeout(ctx)
+	defer cancel()
+	more := *lq
+	more.limit++
+	more.q.Direction = Backward
+	var rows []LogRow
+	for row, err := range e.rows(ctx, &more, res.Stats) {
+		if err != nil {
+			return err
+		}
+		row.Log = slices.Clone(row.Log)
+		row.Extracted = slices.Clone(row.Extracted)
+		rows = append(rows, row)
+	}
+	if len(rows) > lq.limit {
+		rows = rows[:lq.limit]
+		res.Warnings = append(res.Warnings, fmt.Sprintf(
+			"the answer was cut: these are the newest %d lines; set limit, direction, or a shorter range to see others", lq.limit))
+	}
+	slices.Reverse(rows)
+	res.Stats.LinesReturned = int64(len(rows))
+	res.Rows = func(yield func(LogRow, error) bool) {
+		for _, row := range rows {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+	return nil
+}
+
+// rows yields at most limit rows that pass the stages.
+func (e *Engine) rows(ctx context.Context, lq *logQuery, stats *Stats) iter.Seq2[LogRow, error] {
+	return func(yield func(LogRow, error) bool) {
+		q := lq.q
+		if len(lq.run) == 0 {
+			q.Limit = lq.limit
+		}
+		entry := pipeline.NewEntry(reservedIn(q.Kind))
+		n := 0
+		for row, err := range e.src.Lines(ctx, q, stats) {
+			if err != nil {
+				yield(LogRow{}, causeOf(ctx, err))
+				return
+			}
+			out := LogRow{Row: row}
+			if len(lq.run) > 0 {
+				entry.Reset(row.Log, row.Time, &out.Row)
+				if !lq.run.Process(entry) {
+					continue
+				}
+				out.Log, out.Extracted = entry.Line, extracted(entry, out.Extracted[:0])
+			}
+			n++
+			stats.LinesReturned = int64(n)
+			if !yield(out, nil) || n == lq.limit {
+				return
+			}
+		}
+	}
+}
+
+func extracted(e *pipeline.Entry, buf []labels.Label) []labels.Label {
+	for _, l := range e.Extracted() {
+		buf = append(buf, labels.Label{Name: l.Name, Value: l.Value})
+	}
+	return buf
+}
+
+// reservedIn returns the names that no stage may take: the labels of a kind, and the other keys of a row in an answer.
+func reservedIn(k layout.Kind) func(string) bool {
+	names := record.LabelsOf(k)
+	return func(name string) bool { return name == "time" || name == "log" || slices.Contains(names, name) }
+}
+
+// causeOf prefers the engine's own account of a timeout to the source's.
+func causeOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+	}
+	return err
+}
+
+// unixNano is t in Unix nanoseconds, cut to what fits into an int64.
+func unixNano(t time.Time) int64 {
+	switch s := t.Unix(); {
+	case s > math.MaxInt64/int64(time.Second)-1:
+		return math.MaxInt64
+	case s < math.MinInt64/int64(time.Second)+1:
+		return math.MinInt64
+	}
+	return t.UnixNano()
+}

@@ -1,0 +1,72 @@
+package letheql
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// lineFuncs are the functions over a range of lines.
+var lineFuncs = []string{"count_over_time", "rate", "bytes_over_time", "bytes_rate", "absent_over_time", "present_over_time"}
+
+// checkUse looks at what stands around the selectors of a metric query.
+func (e *Expr) checkUse() error {
+	if vs, _ := logRoot(e.root); vs != nil {
+		return e.checkLog(vs)
+	}
+	var first error
+	parser.Inspect(e.root, func(n parser.Node, path []parser.Node) error {
+		if vs, ok := n.(*parser.VectorSelector); ok && first == nil {
+			first = e.checkCall(vs, path)
+		}
+		return first
+	})
+	return first
+}
+
+// checkLog refuses what has no meaning for lines.
+func (e *Expr) checkLog(vs *parser.VectorSelector) error {
+	if vs.Timestamp != nil || vs.StartOrEnd != 0 {
+		return errorAt(e.text, int(vs.PosRange.Start), "@ does not apply to a query for lines: set the time of the query")
+	}
+	return nil
+}
+
+// checkCall looks at the function around a selector. The path leads from the root to the selector's parent.
+func (e *Expr) checkCall(vs *parser.VectorSelector, path []parser.Node) error {
+	at := int(vs.PosRange.Start)
+	call, inRange := callAround(path)
+	if !inRange {
+		return errorAt(e.text, at, "a log selector stands for lines, not for numbers: count them, as in count_over_time(%s[5m])", e.render(vs))
+	}
+	if call == nil {
+		return errorAt(e.text, at, "a range of lines needs a function around it, as in count_over_time(%s[5m])", e.render(vs))
+	}
+	if !slices.Contains(lineFuncs, call.Func.Name) {
+		return errorAt(e.text, int(call.PosRange.Start), "%s does not apply to lines: there are %s", call.Func.Name, strings.Join(lineFuncs, ", "))
+	}
+	return nil
+}
+
+// callAround returns the call that a selector's range is an argument of, and whether the selector has a range.
+func callAround(path []parser.Node) (*parser.Call, bool) {
+	if _, ok := parent(path).(*parser.MatrixSelector); !ok {
+		return nil, false
+	}
+	for i := len(path) - 2; i >= 0; i-- {
+		switch n := path[i].(type) {
+		case *parser.ParenExpr, parser.Expressions:
+		case *parser.Call:
+			return n, true
+		default:
+			return nil, true
+		}
+	}
+	return nil, true
+}
+
+// modified reports whether a selector has an offset or a fixed time.
+func modified(vs *parser.VectorSelector) bool {
+	return vs.OriginalOffset != 0 || vs.Timestamp != nil || vs.StartOrEnd != 0
+}
