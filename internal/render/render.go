@@ -38,7 +38,7 @@ func AppendText(dst []byte, r *record.Row, zone *time.Location) []byte {
 }
 
 // AppendObject appends the row as a JSON object whose values are all strings: time, the labels of its kind, log, then extra.
-func AppendObject(dst []byte, r *record.Row, extra labels.Labels, zone *time.Location) []byte {
+func AppendObject(dst []byte, r *record.Row, extra []labels.Label, zone *time.Location) []byte {
 	dst = append(AppendTime(append(dst, `{"time":"`...), r.Time, zone), '"')
 	if r.Namespace != "" {
 		dst = appendField(dst, "namespace", r.Namespace)
@@ -49,7 +49,9 @@ func AppendObject(dst []byte, r *record.Row, extra labels.Labels, zone *time.Loc
 		dst = appendField(dst, "process", r.Process)
 	}
 	dst = AppendString(append(dst, `,"log":`...), r.Log)
-	extra.Range(func(l labels.Label) { dst = appendField(dst, l.Name, l.Value) })
+	for _, l := range extra {
+		dst = appendField(dst, l.Name, l.Value)
+	}
 	return append(dst, '}')
 }
 

@@ -38,7 +38,7 @@ func TestRows(t *testing.T) {
 	if got, want := string(render.AppendText(nil, pod, time.UTC)), "2026-03-01T09:50:00.474354Z[default|web-1|web] a \"b\"\n한글\x00\xff"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	got := string(render.AppendObject(nil, pod, labels.FromStrings("level", "error"), time.UTC))
+	got := string(render.AppendObject(nil, pod, []labels.Label{{Name: "level", Value: "error"}}, time.UTC))
 	want := `{"time":"2026-03-01T09:50:00.474354Z","namespace":"default","pod":"web-1","container":"web","log":"a \"b\"\n한글\u0000\ufffd","level":"error"}`
 	if got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -47,7 +47,7 @@ func TestRows(t *testing.T) {
 	if got, want := string(render.AppendText(nil, node, time.UTC)), "1970-01-01T00:00:00.000000Z[n1|kubelet] x"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got, want := string(render.AppendObject(nil, node, labels.EmptyLabels(), time.UTC)), `{"time":"1970-01-01T00:00:00.000000Z","node":"n1","process":"kubelet","log":"x"}`; got != want {
+	if got, want := string(render.AppendObject(nil, node, nil, time.UTC)), `{"time":"1970-01-01T00:00:00.000000Z","node":"n1","process":"kubelet","log":"x"}`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
@@ -83,7 +83,7 @@ func BenchmarkAppendObject(b *testing.B) {
 	r := &record.Row{Time: 1772358600474354000, Namespace: "default", Pod: "web-1", Container: "web", Log: []byte(strings.Repeat("GET /index.html 200 ", 8))}
 	var buf []byte
 	for b.Loop() {
-		buf = render.AppendObject(buf[:0], r, labels.EmptyLabels(), time.UTC)
+		buf = render.AppendObject(buf[:0], r, nil, time.UTC)
 	}
 	b.SetBytes(int64(len(buf)))
 	b.ReportAllocs()

@@ -1,0 +1,162 @@
+// Package functions serves queries: one http.Handler with the endpoints that venti and the clients of Prometheus ask for, and the adapters
+// that run it, the compactor and the alerter as functions of a cloud.
+package functions
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/klauspost/compress/gzhttp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"lethe/letheql"
+)
+
+// Engine evaluates queries. *letheql.Engine is one.
+type Engine interface {
+	Query(ctx context.Context, r letheql.Request) (*letheql.Result, error)
+}
+
+// Target is a namespace or a node that has lines.
+type Target struct {
+	// Kind is "pod" or "node".
+	Kind string
+	Name string
+	// Newest is the time of the newest line, or of the newest upload where that is later; zero where nothing is known.
+	Newest time.Time
+}
+
+// Options of the handler.
+type Options struct {
+	Engine Engine
+	// Source answers for labels and series.
+	Source letheql.Source
+	// Targets lists the targets, sorted by kind and name.
+	Targets func(ctx context.Context) ([]Target, error)
+	// Ready returns nil when the bucket answers.
+	Ready func(ctx context.Context) error
+	// Metrics is where the handler's own metrics are registered, and Gatherer what /metrics shows.
+	Metrics  prometheus.Registerer
+	Gatherer prometheus.Gatherer
+	Log      *slog.Logger
+	Now      func() time.Time
+	Version  string
+	// Timeout of a query; 0 is none. A request may ask for less.
+	Timeout time.Duration
+	// DefaultLimit of lines is the engine's, and MaxLimit what a request may ask for.
+	DefaultLimit, MaxLimit int
+	// MaxBody bounds the body of a request in bytes.
+	MaxBody int64
+	// Concurrency, Queue and Patience are those of the gate: queries that run at once, that wait, and how long they wait.
+	Concurrency, Queue int
+	Patience           time.Duration
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Engine == nil, o.Source == nil, o.Targets == nil, o.Ready == nil, o.Metrics == nil, o.Gatherer == nil, o.Log == nil, o.Now == nil:
+		return errors.New("functions: Engine, Source, Targets, Ready, Metrics, Gatherer, Log and Now are needed")
+	case o.DefaultLimit < 1, o.MaxLimit < 1, o.MaxBody < 1, o.Concurrency < 1, o.Queue < 0, o.Patience < 0, o.Timeout < 0:
+		return errors.New("functions: DefaultLimit, MaxLimit, MaxBody and Concurrency are at least 1, and no number is negative")
+	}
+	return nil
+}
+
+type handler struct {
+	o       Options
+	gate    *gate
+	metrics *metrics
+}
+
+// NewHandler returns the handler of all endpoints; docs/http-api.md describes them.
+func NewHandler(o Options) (http.Handler, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	h := &handler{o: o, gate: newGate(o.Concurrency, o.Queue, o.Patience), metrics: newMetrics(o.Metrics)}
+	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.CompressionLevel(1), gzhttp.EnableZstd(false))
+	if err != nil {
+		return nil, err
+	}
+	return h.logged(h.bounded(compress(h.routes()))), nil
+}
+
+// bounded refuses bodies that are too long.
+func (h *handler) bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, h.o.MaxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// endpoint answers a request, or returns an error of which nothing has gone out.
+type endpoint func(w http.ResponseWriter, r *http.Request, f form) error
+
+func (h *handler) routes() http.Handler {
+	mux := http.NewServeMux()
+	both := func(path string, e endpoint) {
+		mux.Handle("GET "+path, h.with(e))
+		mux.Handle("POST "+path, h.with(e))
+	}
+	both("/api/v1/query", h.gated(h.query))
+	both("/api/v1/query_range", h.gated(h.queryRange))
+	both("/api/v1/labels", h.gated(h.labels))
+	both("/api/v1/series", h.gated(h.series))
+	both("/api/v1/format_query", h.formatQuery)
+	both("/api/v1/parse_query", h.parseQuery)
+	mux.Handle("GET /api/v1/label/{name}/values", h.with(h.gated(h.labelValues)))
+	mux.Handle("GET /api/v1/metadata", h.with(h.metadata))
+	mux.Handle("GET /api/v1/targets", h.with(h.targets))
+	mux.Handle("GET /api/v1/status/buildinfo", h.with(h.buildInfo))
+	mux.Handle("GET /-/healthy", h.with(h.healthy))
+	mux.Handle("GET /-/ready", h.with(h.ready))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(h.o.Gatherer, promhttp.HandlerOpts{DisableCompression: true}))
+	mux.HandleFunc("/", h.unknown)
+	return mux
+}
+
+// with reads the parameters and answers with the endpoint's error.
+func (h *handler) with(e endpoint) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f, err := parseForm(r, h.o.Now())
+		if err == nil {
+			err = e(w, r, f)
+		}
+		if err != nil {
+			writeError(w, r, err)
+		}
+	})
+}
+
+// gated lets the endpoint run when it is its turn, and no longer than the timeout.
+func (h *handler) gated(e endpoint) endpoint {
+	return func(w http.ResponseWriter, r *http.Request, f form) error {
+		timeout, err := f.duration("timeout")
+		if err != nil {
+			return err
+		}
+		if h.o.Timeout > 0 && (timeout == 0 || timeout > h.o.Timeout) {
+			timeout = h.o.Timeout
+		}
+		ctx := r.Context()
+		if timeout > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, timeout)
+			defer cancel()
+		}
+		leave, err := h.gate.enter(ctx)
+		if err != nil {
+			return err
+		}
+		defer leave()
+		return e(w, r.WithContext(ctx), f)
+	}
+}
+
+func (h *handler) unknown(w http.ResponseWriter, r *http.Request) {
+	writeJSON(w, r, http.StatusNotFound, failure{Status: "error", ErrorType: notFound, Error: "there is no " + r.URL.Path + " here"})
+}

@@ -1,0 +1,143 @@
+package functions
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"lethe/internal/render"
+	"lethe/letheql"
+)
+
+// headBytes of an answer are held back, so that an error early in a scan still has a status of its own.
+const headBytes = 64 << 10
+
+// answer is a log query on its way out.
+type answer struct {
+	res *letheql.Result
+	// limit of rows that the request has, direction in which they come, and the cursor that it went on from.
+	limit     int
+	direction letheql.Direction
+	from      *cursor
+	// ranged answers have a cursor where they are cut.
+	ranged bool
+}
+
+// writeLogs streams rows as they are found. After an error the connection is cut, so that no client takes a part for the whole.
+func (h *handler) writeLogs(w http.ResponseWriter, r *http.Request, a answer) error {
+	out := &lateWriter{w: w}
+	buf := bufio.NewWriterSize(out, headBytes)
+	err := a.encode(buf, &tally{limit: answerLimit(r.Context())})
+	if err == nil {
+		err = buf.Flush()
+	}
+	if err == nil {
+		return nil
+	}
+	err = deadline(r.Context(), err)
+	if !out.begun {
+		return err
+	}
+	noteError(r.Context(), err)
+	panic(http.ErrAbortHandler)
+}
+
+// lateWriter sends the header with the first bytes.
+type lateWriter struct {
+	w     http.ResponseWriter
+	begun bool
+}
+
+func (l *lateWriter) Write(b []byte) (int, error) {
+	if !l.begun {
+		l.begun = true
+		l.w.Header().Set("Content-Type", "application/json")
+	}
+	return l.w.Write(b)
+}
+
+func (a *answer) encode(w *bufio.Writer, t *tally) error {
+	if _, err := w.WriteString(`{"status":"success","data":{"resultType":"logs","result":[`); err != nil {
+		return err
+	}
+	rows := a.res.Rows
+	if a.from != nil {
+		rows = a.from.rest(rows)
+	}
+	cut := false
+	var row []byte
+	for l, err := range rows {
+		if err != nil {
+			return err
+		}
+		row = row[:0]
+		if t.rows > 0 {
+			row = append(row, ',')
+		}
+		row = render.AppendObject(row, &l.Row, l.Extracted, time.UTC)
+		if cut = !t.fits(row, l.Time); cut {
+			break
+		}
+		if _, err := w.Write(row); err != nil {
+			return err
+		}
+	}
+	return a.encodeTail(w, t, cut)
+}
+
+// encodeTail ends the body with what is known only after the last row.
+func (a *answer) encodeTail(w *bufio.Writer, t *tally, cut bool) error {
+	parts := []part{{`],"stats":`, statsOf(a.res.Stats)}}
+	warnings := a.res.Warnings
+	if cut {
+		warning := fmt.Sprintf("the answer was cut at %d lines, because the platform takes no more than %d bytes", t.rows, t.limit)
+		if a.ranged {
+			parts = append(parts, part{`,"cursor":`, a.next(t).String()})
+			warning += "; the same request with the parameter cursor goes on from here"
+		}
+		warnings = append(slices.Clone(warnings), warning)
+	}
+	parts = append(parts, part{"}", nil})
+	if len(warnings) > 0 {
+		parts = append(parts, part{`,"warnings":`, warnings})
+	}
+	if len(a.res.Infos) > 0 {
+		parts = append(parts, part{`,"infos":`, a.res.Infos})
+	}
+	for _, p := range append(parts, part{"}\n", nil}) {
+		if err := p.write(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next returns the cursor behind the last row that went out.
+func (a *answer) next(t *tally) cursor {
+	c := cursor{direction: a.direction, at: t.at, skip: t.same, left: a.limit - t.rows}
+	if a.from != nil && a.from.at == t.at {
+		c.skip += a.from.skip
+	}
+	return c
+}
+
+// part is a piece of a body: text, then a value where there is one.
+type part struct {
+	text  string
+	value any
+}
+
+func (p part) write(w *bufio.Writer) error {
+	if _, err := w.WriteString(p.text); err != nil || p.value == nil {
+		return err
+	}
+	b, err := json.Marshal(p.value)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(b)
+	return err
+}

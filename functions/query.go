@@ -1,0 +1,152 @@
+package functions
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"lethe/letheql"
+)
+
+// query answers an instant query. A log query without a time is about the last minute that can have arrived.
+func (h *handler) query(w http.ResponseWriter, r *http.Request, f form) error {
+	at, err := f.time("time", time.Time{})
+	if err != nil {
+		return err
+	}
+	return h.run(w, r, f, letheql.Request{Time: at})
+}
+
+// queryRange answers a query over a range. Both ends are included.
+func (h *handler) queryRange(w http.ResponseWriter, r *http.Request, f form) error {
+	var (
+		q   letheql.Request
+		err error
+	)
+	for _, name := range []string{"start", "end"} {
+		if f.text(name) == "" {
+			return badRequestf("invalid parameter %q: it is missing", name)
+		}
+	}
+	if q.Start, err = f.time("start", time.Time{}); err != nil {
+		return err
+	}
+	if q.End, err = f.time("end", time.Time{}); err != nil {
+		return err
+	}
+	if q.End.Before(q.Start) {
+		return badRequestf("invalid parameter \"end\": end timestamp must not be before start time")
+	}
+	if q.Step, err = f.duration("step"); err != nil {
+		return err
+	}
+	return h.run(w, r, f, q)
+}
+
+// run evaluates what the parameters ask for.
+func (h *handler) run(w http.ResponseWriter, r *http.Request, f form, q letheql.Request) error {
+	q.Query, q.Now = f.values.Get("query"), f.now
+	n := noteOf(r.Context())
+	n.query = q.Query
+	a := answer{ranged: !q.End.IsZero(), limit: h.o.DefaultLimit}
+	var err error
+	if q.Limit, err = h.limit(f); err != nil {
+		return err
+	}
+	if q.Direction, err = f.direction(); err != nil {
+		return err
+	}
+	if s := f.text("cursor"); s != "" && a.ranged {
+		if a.from, err = parseCursor(s); err != nil {
+			return err
+		}
+		a.from.apply(&q, h.o.MaxLimit)
+	}
+	res, err := h.o.Engine.Query(r.Context(), q)
+	if err != nil {
+		return deadline(r.Context(), err)
+	}
+	n.stats = res.Stats
+	if res.Type != letheql.Logs {
+		return h.writeValue(w, r, res, q.Limit)
+	}
+	a.res = res
+	if q.Limit != nil {
+		a.limit = *q.Limit
+	}
+	if a.from != nil {
+		a.limit -= a.from.skip
+	}
+	if q.Direction != nil {
+		a.direction = *q.Direction
+	}
+	return h.writeLogs(w, r, a)
+}
+
+// deadline tells a query that ran out of time from one whose client has gone, whatever the engine made of it.
+func deadline(ctx context.Context, err error) error {
+	if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) {
+		return errors.Join(cause, err)
+	}
+	return err
+}
+
+// limit returns how many lines the request asks for; nil where it does not say. Asking for all of them, or for more than is allowed, is
+// refused: a client that got fewer than it asked for would take them for all there are. Series have no such limit, and 0 is all of them.
+func (h *handler) limit(f form) (*int, error) {
+	n, err := f.count("limit")
+	if err != nil || n < 0 {
+		return nil, err
+	}
+	if n > 0 && n <= h.o.MaxLimit {
+		return &n, nil
+	}
+	expr, err := letheql.Parse(f.values.Get("query"))
+	if err != nil {
+		return nil, err
+	}
+	if expr.IsLog() {
+		return nil, badRequestf("invalid parameter \"limit\": %d is not between 1 and %d (query.max_limit)", n, h.o.MaxLimit)
+	}
+	return &n, nil
+}
+
+// data is what a query answers.
+type data struct {
+	ResultType letheql.ResultType `json:"resultType"`
+	Result     any                `json:"result"`
+	Stats      *stats             `json:"stats,omitempty"`
+}
+
+// stats is what a query cost, as it stands in an answer.
+type stats struct {
+	Targets       int64   `json:"targets"`
+	Hours         int64   `json:"hours"`
+	Blocks        int64   `json:"blocks"`
+	BlocksPruned  int64   `json:"blocksPruned"`
+	RawObjects    int64   `json:"rawObjects"`
+	RawBytes      int64   `json:"rawBytes"`
+	Pages         int64   `json:"pages"`
+	PagesPruned   int64   `json:"pagesPruned"`
+	Lists         int64   `json:"lists"`
+	Gets          int64   `json:"gets"`
+	BytesFetched  int64   `json:"bytesFetched"`
+	CacheHits     int64   `json:"cacheHits"`
+	LinesScanned  int64   `json:"linesScanned"`
+	LinesReturned int64   `json:"linesReturned"`
+	BytesScanned  int64   `json:"bytesScanned"`
+	PlanSeconds   float64 `json:"planSeconds"`
+	RunSeconds    float64 `json:"runSeconds"`
+}
+
+func statsOf(s *letheql.Stats) *stats {
+	if s == nil {
+		return nil
+	}
+	return &stats{
+		s.Targets, s.Hours, s.Blocks, s.BlocksPruned, s.RawObjects, s.RawBytes, s.Pages, s.PagesPruned, s.Lists, s.Gets,
+		s.BytesFetched, s.CacheHits, s.LinesScanned, s.LinesReturned, s.BytesScanned,
+		time.Duration(s.PlanNanos).Seconds(), time.Duration(s.RunNanos).Seconds(),
+	}
+}

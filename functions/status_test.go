@@ -1,0 +1,94 @@
+package functions_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestProbes(t *testing.T) {
+	o := options(logs(0, nil))
+	var broken error = errors.New("planted-secret")
+	o.Ready = func(context.Context) error { return broken }
+	s := serve(t, o)
+	if status, _, body := get(t, s, "/-/healthy"); status != http.StatusOK || !strings.Contains(body, " is Healthy.") {
+		t.Error(status, body)
+	}
+	if status, _, body := get(t, s, "/-/ready"); status != http.StatusServiceUnavailable || strings.Contains(body, "planted") {
+		t.Error(status, body)
+	}
+	broken = nil
+	if status, _, body := get(t, s, "/-/ready"); status != http.StatusOK || !strings.Contains(body, " is Ready.") {
+		t.Error(status, body)
+	}
+	if status, _, body := get(t, s, "/metrics"); status != http.StatusOK || !strings.Contains(body, `lethe_http_requests_total{code="503",route="GET /-/ready"} 1`) {
+		t.Error(status, body)
+	}
+	if status, _, body := get(t, s, "/api/v1/nothing"); status != http.StatusNotFound || !strings.Contains(body, `"status":"error"`) {
+		t.Error(status, body)
+	}
+}
+
+// TestAnswers compares whole answers of the endpoints that say what there is.
+func TestAnswers(t *testing.T) {
+	s := serve(t, options(logs(0, nil)))
+	for path, want := range map[string]string{
+		"/api/v1/metadata":                                                    `{"targets":["node{node=\"node01\"}","pod{namespace=\"default\"}","pod{namespace=\"kube-system\"}"]}`,
+		"/api/v1/metadata?metric=pod":                                         `{"pod":[{"type":"unknown","help":"Lines of containers. Count them with count_over_time or rate.","unit":""}]}`,
+		"/api/v1/metadata?metric=other":                                       `{}`,
+		"/api/v1/labels":                                                      `["__name__","container","namespace","node","pod","process","stream"]`,
+		"/api/v1/labels?match[]=node":                                         `["__name__","node","process"]`,
+		"/api/v1/labels?match[]=node%7Bnode%3D%22x%22%7D":                     `[]`,
+		"/api/v1/label/__name__/values":                                       `["node","pod"]`,
+		"/api/v1/label/namespace/values":                                      `["default","kube-system"]`,
+		"/api/v1/label/namespace/values?limit=1":                              `["default"]`,
+		"/api/v1/label/pod/values?match[]=pod%7Bnamespace%3D%22default%22%7D": `["web-1"]`,
+		"/api/v1/label/pod/values?match[]=%7B__name__%3D%22node%22%7D":        `[]`,
+		"/api/v1/label/stream/values":                                         `["stderr"]`,
+		"/api/v1/label/node/values":                                           `["node01","worker1"]`,
+		"/api/v1/label/process/values":                                        `["kubelet"]`,
+		"/api/v1/label/nothing/values":                                        `[]`,
+		"/api/v1/series?match[]=pod%7Bpod%3D~%22web.*%22%7D&match[]=node":     `[{"__name__":"node","node":"node01","process":"kubelet"},{"__name__":"pod","container":"nginx","namespace":"default","pod":"web-1"}]`,
+		"/api/v1/series?match[]=%7Bnamespace%3D%22kube-system%22%7D":          `[{"__name__":"pod","container":"coredns","namespace":"kube-system","pod":"dns-1"}]`,
+		"/api/v1/series?match[]=up":                                           `[]`,
+	} {
+		status, _, body := get(t, s, path)
+		var got struct {
+			Status string
+			Data   any
+		}
+		var data any
+		if err := errors.Join(json.Unmarshal([]byte(body), &got), json.Unmarshal([]byte(want), &data)); err != nil {
+			t.Fatal(err, body)
+		}
+		if status != http.StatusOK || got.Status != "success" || !reflect.DeepEqual(got.Data, data) {
+			t.Errorf("%s: %d %s, want %s", path, status, body, want)
+		}
+	}
+}
+
+func TestTargets(t *testing.T) {
+	s := serve(t, options(logs(0, nil)))
+	_, _, body := get(t, s, "/api/v1/targets?state=active")
+	for _, want := range []string{
+		`"discoveredLabels":{"__meta_kubernetes_node_name":"node01","job":"node"}`, `"lastScrape":"2026-03-01T10:00:00Z","health":"down"`,
+		`"discoveredLabels":{"__meta_kubernetes_namespace":"kube-system","job":"pod"}`, `"lastScrape":"2026-03-01T11:59:30Z","health":"up"`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in %s", want, body)
+		}
+	}
+	if _, _, body := get(t, s, "/api/v1/targets?state=dropped"); !strings.Contains(body, `"activeTargets":[]`) {
+		t.Error(body)
+	}
+}
+
+func TestBuildInfo(t *testing.T) {
+	if status, _, body := get(t, serve(t, options(logs(0, nil))), "/api/v1/status/buildinfo"); status != http.StatusOK || !strings.Contains(body, `"version":"3.0.0"`) {
+		t.Error(status, body)
+	}
+}
