@@ -179,4 +179,6 @@ func (m *memory) Series(ctx context.Context, q letheql.Select, stats *letheql.St
 }
 
 // Explain implements letheql.Source: memory has nothing to plan.
-func (m *memory) Explain(context.Context, letheql.Select) (*letheql.Plan, error) { return &letheql.Plan{}, nil }
+func (m *memory) Explain(context.Context, letheql.Select) (*letheql.Plan, error) {
+	return &letheql.Plan{}, nil
+}

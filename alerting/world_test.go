@@ -293,7 +293,9 @@ type inbox struct {
 	order  []string
 }
 
-func newInbox(w *world) *inbox { return &inbox{w: w, firing: map[string]time.Time{}, last: map[string]bool{}} }
+func newInbox(w *world) *inbox {
+	return &inbox{w: w, firing: map[string]time.Time{}, last: map[string]bool{}}
+}
 
 func (b *inbox) Notify(_ context.Context, alerts []Notification) ([]bool, error) {
 	if err := b.w.hook("notify"); err != nil {
