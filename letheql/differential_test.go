@@ -208,7 +208,7 @@ func TestEngineAgreesWithPrometheusOverSingleLines(t *testing.T) {
 		NoStepSubqueryIntervalFn: func(int64) int64 { return 60_000 }, Parser: parser.NewParser(parser.Options{}),
 	})
 	answered := 0
-	for seed := range uint64(600) {
+	for seed := range uint64(2000) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		rows := randomRows(r, 20+r.IntN(80))
 		engine, err := letheql.NewEngine(&lqltest.Source{Pod: rows}, letheql.Options{})
@@ -246,7 +246,7 @@ func TestEngineAgreesWithPrometheusOverSingleLines(t *testing.T) {
 			t.Fatalf("%s\n%s\n%s\n got %v\nwant %v", name, q.prom, msg, g, w)
 		}
 	}
-	if answered < 300 {
+	if answered < 1000 {
 		t.Fatalf("only %d of the queries had an answer to compare", answered)
 	}
 }
