@@ -12,7 +12,12 @@ import (
 // Merge writes the rows of all inputs to w in the order of record.CompareStored. Rows that compare equal keep the order of the
 // inputs, which are given in rank order, and of the rows in them. It does not close w. Memory is that of w and of the readers.
 func Merge(ctx context.Context, w *Writer, inputs []*RowReader) error {
-	m := merger{kind: w.target.Kind}
+	return MergeRows(ctx, w.target.Kind, inputs, w.Write)
+}
+
+// MergeRows is Merge into a function, for who writes several blocks. A row is valid during the call only. An error of emit ends it.
+func MergeRows(ctx context.Context, kind layout.Kind, inputs []*RowReader, emit func(*record.Row) error) error {
+	m := merger{kind: kind}
 	for i, in := range inputs {
 		if err := m.push(ctx, in, i); err != nil {
 			return err
@@ -23,7 +28,7 @@ func Merge(ctx context.Context, w *Writer, inputs []*RowReader) error {
 			return ctx.Err()
 		}
 		h := &m.heads[0]
-		if err := w.Write(h.row); err != nil {
+		if err := emit(h.row); err != nil {
 			return err
 		}
 		row, err := h.in.Next(ctx)

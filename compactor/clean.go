@@ -1,0 +1,90 @@
+package compactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+
+	"lethe/internal/catalog"
+	"lethe/objstore"
+)
+
+// fewKeys is how many objects of a folder are asked for one by one before a listing is cheaper.
+const fewKeys = 10
+
+// cleanRaw deletes consumed raw objects whose grace is over. Rule 12: only what the manifest names as consumed. It needs no put, so it frees
+// a full disk.
+func (p *pass) cleanRaw(ctx context.Context, s *catalog.Snapshot, present []objstore.Object) error {
+	keys := deletable(s, present, p.opts.RawGrace, p.held)
+	if len(keys) == 0 {
+		return nil
+	}
+	if err := p.bucket.Delete(ctx, keys...); err != nil {
+		return fmt.Errorf("deleting %d consumed raw objects: %w", len(keys), err)
+	}
+	p.count(func(s *Summary) { s.Deleted.Raw += int64(len(keys)) })
+	return nil
+}
+
+// cleanReplaced deletes replaced blocks and sealed days whose grace is over, and returns the keys of those that are gone already. Rule 13:
+// whether they are is asked after the manifest was read, and their names are dropped by a swap of that manifest only.
+func (p *pass) cleanReplaced(ctx context.Context, s *catalog.Snapshot) (gone map[string]bool, err error) {
+	folders := map[string][]string{}
+	for _, r := range s.Manifest.Replaced {
+		if s.Expired(r, p.opts.Grace) {
+			folders[path.Dir(r.Key)] = append(folders[path.Dir(r.Key)], r.Key)
+		}
+	}
+	gone = map[string]bool{}
+	var there []string
+	for _, folder := range sortedKeys(folders) {
+		present, err := p.which(ctx, folder, folders[folder])
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range folders[folder] {
+			if present[key] {
+				there = append(there, key)
+			} else {
+				gone[key] = true
+			}
+		}
+	}
+	if len(there) == 0 {
+		return gone, nil
+	}
+	if err := p.bucket.Delete(ctx, there...); err != nil {
+		return nil, fmt.Errorf("deleting %d replaced objects: %w", len(there), err)
+	}
+	p.count(func(s *Summary) { s.Deleted.Replaced += int64(len(there)) })
+	return gone, nil
+}
+
+// which tells which keys of one folder exist.
+func (p *pass) which(ctx context.Context, folder string, keys []string) (map[string]bool, error) {
+	present := map[string]bool{}
+	if len(keys) > fewKeys {
+		for o, err := range p.bucket.List(ctx, objstore.ListOptions{Prefix: folder + "/"}) {
+			if err != nil {
+				return nil, fmt.Errorf("listing replaced objects: %w", err)
+			}
+			present[o.Key] = true
+		}
+		return present, nil
+	}
+	for _, key := range keys {
+		_, err := p.bucket.Stat(ctx, key)
+		if err != nil && !errors.Is(err, objstore.ErrNotExist) {
+			return nil, fmt.Errorf("looking for the replaced %s: %w", key, err)
+		}
+		present[key] = err == nil
+	}
+	return present, nil
+}
+
+// dropReplaced takes names out of a manifest whose objects are gone.
+func dropReplaced(m *catalog.Manifest, gone map[string]bool) {
+	m.Replaced = slices.DeleteFunc(m.Replaced, func(t catalog.Tombstone) bool { return gone[t.Key] })
+}

@@ -1,0 +1,113 @@
+package compactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"lethe/internal/catalog"
+	"lethe/internal/layout"
+	"lethe/objstore"
+)
+
+// maxAttempts is how often a target is started over before it is left to the next pass. Whoever has won meanwhile has done the work.
+const maxAttempts = 4
+
+// compact works on one target until nothing waits: commits, then merges and seals.
+func (p *pass) compact(ctx context.Context, t layout.Target) error {
+	p.count(func(s *Summary) { s.Targets++ })
+	quarantine := map[string]error{}
+	for attempt := 0; ; {
+		snap, more, err := p.commit(ctx, t, quarantine)
+		switch {
+		case errors.Is(err, errAgain):
+			continue
+		case stale(err):
+			if attempt++; attempt == maxAttempts {
+				p.unfinished(fmt.Sprintf("other compactors were faster at %s", t))
+				return nil
+			}
+			continue
+		case err != nil:
+			return err
+		case more && !p.enough():
+			attempt = 0
+			continue
+		case more:
+			p.unfinished("the deadline came before the backlog was compacted")
+			return nil
+		}
+		return p.tend(ctx, snap)
+	}
+}
+
+// commit makes one commit of a target, and cleans what earlier ones have left behind. It returns the state after it, and whether more waits.
+func (p *pass) commit(ctx context.Context, t layout.Target, quarantine map[string]error) (snap catalog.Snapshot, more bool, err error) {
+	// Rule 3: the manifest first, then the listing. The other way round a compactor could consume an object again that another one has
+	// consumed, deleted and forgotten in between.
+	if snap, err = catalog.Load(ctx, p.bucket, t); err != nil {
+		return snap, false, err
+	}
+	listed, err := p.listTarget(ctx, t)
+	if err != nil {
+		return snap, false, err
+	}
+	plan := planCommit(&snap, listed, batch{p.opts.BatchObjects, p.opts.BatchBytes})
+	p.setPending(t, plan.Inputs, plan.Left, plan.LeftBytes)
+	if err := p.cleanRaw(ctx, &snap, plan.Present); err != nil {
+		return snap, false, err
+	}
+	gone, err := p.cleanReplaced(ctx, &snap)
+	if err != nil {
+		return snap, false, err
+	}
+	if len(plan.Inputs)+len(plan.Drop)+len(gone) == 0 {
+		return snap, false, nil
+	}
+	done, err := p.rewrite(ctx, &snap, &plan, quarantine)
+	if err != nil {
+		return snap, false, err
+	}
+	next := committed(snap.Manifest, done, plan.Drop)
+	dropReplaced(next, gone)
+	after, err := p.swap(ctx, snap, next)
+	if err != nil {
+		return snap, false, err
+	}
+	p.setPending(t, nil, plan.Left, plan.LeftBytes)
+	p.count(done.addTo)
+	return after, plan.Left > 0, nil
+}
+
+// swap swaps the manifest and counts. Rule 7: who loses starts over, and leaves its blocks to a sweep.
+func (p *pass) swap(ctx context.Context, from catalog.Snapshot, next *catalog.Manifest) (catalog.Snapshot, error) {
+	after, err := p.store.Swap(ctx, from, next)
+	switch {
+	case stale(err):
+		p.count(func(s *Summary) { s.SwapsLost++ })
+		return after, err
+	case err != nil:
+		return after, err
+	}
+	p.count(func(s *Summary) { s.Commits++ })
+	if after.Date.IsZero() {
+		after.Date = from.Date
+	}
+	return after, nil
+}
+
+// setPending notes what of a target waits: the inputs and what is left for later commits.
+func (p *pass) setPending(t layout.Target, inputs []objstore.Object, left int, leftBytes int64) {
+	b := Backlog{}
+	for _, o := range inputs {
+		b = b.with(o)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if left > 0 {
+		b.Oldest = p.pending[t].Oldest
+	}
+	b.Objects += int64(left)
+	b.Bytes += leftBytes
+	p.pending[t] = b
+}

@@ -1,0 +1,77 @@
+package compactor
+
+import (
+	"fmt"
+	"hash/fnv"
+	"slices"
+
+	"lethe/internal/layout"
+	"lethe/objstore"
+)
+
+// Compactor runs passes over one bucket. Its methods may be called one after the other; any number of Compactors may work on one bucket at once.
+type Compactor struct {
+	bucket    objstore.Bucket
+	opts      Options
+	overrides []selector // of opts.Retention.Overrides
+}
+
+// New checks the options. Errors wrap ErrOptions or ErrGrace.
+func New(b objstore.Bucket, o Options) (*Compactor, error) {
+	o.setDefaults()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	c := &Compactor{bucket: b, opts: o}
+	for _, ov := range o.Retention.Overrides {
+		s, err := parseSelector(ov.Selector)
+		if err != nil {
+			return nil, fmt.Errorf("retention.overrides: %w", err)
+		}
+		c.overrides = append(c.overrides, s)
+	}
+	return c, nil
+}
+
+// keepFor returns the retention of a target: that of the first override that matches, else the general one.
+func (c *Compactor) keepFor(t layout.Target) keep {
+	for i, s := range c.overrides {
+		if !s.match(t) {
+			continue
+		}
+		o := c.opts.Retention.Overrides[i]
+		k := keep{Time: o.Time, Size: o.Size}
+		if k.Time == 0 {
+			k.Time = c.opts.Retention.Time
+		}
+		if k.Size > 0 {
+			k.Pool = fmt.Sprintf("%d %s", i, o.Selector)
+		}
+		return k
+	}
+	return keep{Time: c.opts.Retention.Time}
+}
+
+// mine tells whether this compactor works on a target.
+func (c *Compactor) mine(t layout.Target) bool {
+	if len(c.opts.Targets) > 0 && !slices.Contains(c.opts.Targets, t) {
+		return false
+	}
+	if c.opts.Shard.Count == 1 {
+		return true
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(t.String())) // a hash never fails
+	return int(h.Sum32()%uint32(c.opts.Shard.Count)) == c.opts.Shard.Index
+}
+
+func (c *Compactor) mergePolicy() mergePolicy {
+	return mergePolicy{
+		FanIn: c.opts.FanIn, MaxFanIn: 2 * c.opts.FanIn, TargetSize: c.opts.TargetSize,
+		CloseDelay: c.opts.CloseDelay, Settle: c.opts.Settle,
+	}
+}
+
+func (c *Compactor) sealPolicy() sealPolicy {
+	return sealPolicy{Merge: c.mergePolicy(), Delay: c.opts.SealDelay}
+}

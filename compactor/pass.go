@@ -1,0 +1,232 @@
+package compactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"lethe/internal/catalog"
+	"lethe/internal/layout"
+	"lethe/objstore"
+)
+
+// pass is one run over the bucket. Its mutex guards sum and pending.
+type pass struct {
+	*Compactor
+	bucket *objstore.Counting
+	store  *catalog.Store
+	stopAt time.Time
+	held   func(rawKey string, lastModified time.Time) bool
+	memory int64 // for the rows of one target
+	// rawBytes is what the flat listing shows of each target, of other shards too.
+	rawBytes map[layout.Target]int64
+
+	mu      sync.Mutex
+	sum     Summary
+	pending map[layout.Target]Backlog
+}
+
+// Run makes one pass: retention and upkeep where they are due, then everything that waits under raw/, then orphans where they are due.
+// A target that fails does not stop the others. The summary is returned also with an error, and is written to the bucket.
+func (c *Compactor) Run(ctx context.Context) (*Summary, error) {
+	p := c.newPass(ctx)
+	err := p.run(ctx)
+	return p.finish(ctx, err)
+}
+
+func (c *Compactor) newPass(ctx context.Context) *pass {
+	now := c.opts.Now()
+	b := objstore.NewCounting(c.bucket)
+	p := &pass{
+		Compactor: c,
+		bucket:    b,
+		store:     &catalog.Store{Bucket: b, NewID: c.opts.NewID, SingleWriter: c.opts.SingleWriter},
+		held:      func(string, time.Time) bool { return false },
+		memory:    c.opts.Memory / int64(c.opts.Concurrency),
+		rawBytes:  map[layout.Target]int64{},
+		pending:   map[layout.Target]Backlog{},
+		sum: Summary{
+			Version: 1, Started: now, Shard: fmt.Sprintf("%d/%d", c.opts.Shard.Index, c.opts.Shard.Count),
+			Backlog: map[layout.Kind]Backlog{}, NewestByNode: map[string]time.Time{}, Odd: map[string]Odd{}, Failed: map[string]int64{},
+		},
+	}
+	if c.opts.Deadline > 0 {
+		p.stopAt = now.Add(c.opts.Deadline)
+	}
+	if d, ok := ctx.Deadline(); ok {
+		// What is begun must end before the deadline, and the summary must be written.
+		soft := d.Add(-d.Sub(now) / 10)
+		if p.stopAt.IsZero() || soft.Before(p.stopAt) {
+			p.stopAt = soft
+		}
+	}
+	return p
+}
+
+func (p *pass) run(ctx context.Context) error {
+	if err := p.probe(ctx); err != nil {
+		return err
+	}
+	if err := p.recall(ctx); err != nil {
+		return err
+	}
+	if p.opts.Held != nil {
+		held, err := p.opts.Held(ctx)
+		if err != nil {
+			return fmt.Errorf("asking which raw objects alert rules wait for: %w", err)
+		}
+		p.held = held
+	}
+	waiting, err := p.listRaw(ctx)
+	if err != nil {
+		return err
+	}
+	var all []layout.Target
+	upkeep := p.due(p.sum.LastUpkeep, p.opts.Retention.Interval)
+	sweep := p.due(p.sum.LastSweep, p.opts.SweepInterval)
+	if upkeep || sweep {
+		if all, err = p.listTargets(ctx); err != nil {
+			return err
+		}
+	}
+	var errs []error
+	if upkeep {
+		// First of all, so that a full disk can be freed (rule 16).
+		errs = append(errs, p.retain(ctx, all))
+	}
+	errs = append(errs, p.each(ctx, waiting, p.compact))
+	if upkeep {
+		errs = append(errs, p.each(ctx, without(p.mineOf(all), waiting), p.compact))
+	}
+	if sweep {
+		errs = append(errs, p.each(ctx, p.mineOf(all), p.sweep))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if !p.enough() {
+		p.mark(upkeep, sweep)
+	}
+	return nil
+}
+
+// mark remembers that upkeep and sweeping of all targets are done.
+func (p *pass) mark(upkeep, sweep bool) {
+	if upkeep {
+		p.sum.LastUpkeep = p.sum.Started
+	}
+	if sweep {
+		p.sum.LastSweep = p.sum.Started
+	}
+}
+
+// recall takes over from the last pass when what was done.
+func (p *pass) recall(ctx context.Context) error {
+	last, err := LoadSummary(ctx, p.bucket, p.opts.Shard)
+	if errors.Is(err, objstore.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.sum.LastSuccess, p.sum.LastUpkeep, p.sum.LastSweep = last.LastSuccess, last.LastUpkeep, last.LastSweep
+	return nil
+}
+
+// due tells whether something that was last done at last is to be done again. A time ahead of the clock is not believed.
+func (p *pass) due(last time.Time, interval time.Duration) bool {
+	since := p.sum.Started.Sub(last)
+	return interval < 0 || since >= interval || since < 0
+}
+
+// enough tells whether the pass should begin nothing more.
+func (p *pass) enough() bool {
+	return !p.stopAt.IsZero() && !p.opts.Now().Before(p.stopAt)
+}
+
+// each works on targets at once. An error of one does not stop the others; it is counted, logged and returned at the end.
+func (p *pass) each(ctx context.Context, targets []layout.Target, work func(context.Context, layout.Target) error) error {
+	var g errgroup.Group
+	g.SetLimit(p.opts.Concurrency)
+	errs := make([]error, len(targets))
+	for i, t := range targets {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				errs[i] = ctx.Err()
+				return nil
+			}
+			if p.enough() {
+				p.unfinished("the deadline came before all targets had their turn")
+				return nil
+			}
+			if err := work(ctx, t); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", t, err)
+				p.failed(errs[i])
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // the errors are in errs
+	return errors.Join(errs...)
+}
+
+// failed counts and logs an error.
+func (p *pass) failed(err error) {
+	k := class(err)
+	p.opts.Logger.Error("compaction failed", "class", k, "err", err)
+	p.count(func(s *Summary) {
+		s.Failed[k]++
+		s.Failures = named(s.Failures, err.Error())
+	})
+}
+
+// count changes the summary.
+func (p *pass) count(f func(*Summary)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f(&p.sum)
+}
+
+// unfinished notes why something is left to the next pass.
+func (p *pass) unfinished(why string) {
+	p.count(func(s *Summary) { s.Unfinished = why })
+}
+
+// finish completes the summary and writes it to the bucket.
+func (p *pass) finish(ctx context.Context, err error) (*Summary, error) {
+	p.mu.Lock()
+	s := p.sum
+	for t, b := range p.pending {
+		k := s.Backlog[t.Kind]
+		k.Objects += b.Objects
+		k.Bytes += b.Bytes
+		if !b.Oldest.IsZero() && (k.Oldest.IsZero() || b.Oldest.Before(k.Oldest)) {
+			k.Oldest = b.Oldest
+		}
+		s.Backlog[t.Kind] = k
+	}
+	p.mu.Unlock()
+	if err != nil && len(s.Failed) == 0 {
+		s.Failed[class(err)]++
+		s.Failures = named(s.Failures, err.Error())
+	}
+	s.Ended = p.opts.Now()
+	if err == nil {
+		s.LastSuccess = s.Ended
+	}
+	s.Requests = p.bucket.Counts()
+	if serr := s.save(ctx, p.bucket, p.opts.Shard); serr != nil {
+		p.opts.Logger.Warn("the summary of the pass was not written", "err", serr)
+		if err == nil {
+			err = serr
+		}
+	}
+	if p.opts.Metrics != nil {
+		p.opts.Metrics.Observe(&s)
+	}
+	return &s, err
+}

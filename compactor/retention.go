@@ -1,0 +1,214 @@
+package compactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"sync"
+
+	"lethe/internal/catalog"
+	"lethe/internal/layout"
+)
+
+// ErrRetention: retention could not be recorded in the bucket, so nothing more was deleted.
+var ErrRetention = errors.New("retention could not be recorded: nothing is deleted before the manifest says so, and the store refused the put. " +
+	"If its disk is full, free a little space by hand and run again: what lies under quarantine/ may be deleted at any time, " +
+	"and consumed raw objects and replaced blocks are deleted without a put once their grace is over")
+
+// retain takes the hours that are not kept any more out of the manifests. Their objects are deleted as replaced ones, after the grace.
+func (p *pass) retain(ctx context.Context, all []layout.Target) error {
+	targets, snaps, err := p.loadAll(ctx, all)
+	if err != nil {
+		return err
+	}
+	// What needs no put goes first: on a full disk it makes room for the swaps below.
+	for i := range snaps {
+		if !p.mine(snaps[i].Target) {
+			continue
+		}
+		if _, err := p.cleanReplaced(ctx, &snaps[i]); err != nil {
+			return fmt.Errorf("%s: %w", snaps[i].Target, err)
+		}
+	}
+	cuts, err := p.planCuts(ctx, targets)
+	if err != nil {
+		if stale(err) {
+			return nil // a day was sealed anew meanwhile; the next round plans again
+		}
+		return err
+	}
+	byTarget := map[layout.Target][]cut{}
+	for _, c := range cuts {
+		byTarget[c.Target] = append(byTarget[c.Target], c)
+	}
+	var errs []error
+	for i := range snaps {
+		t := snaps[i].Target
+		if len(byTarget[t]) == 0 || !p.mine(t) {
+			continue
+		}
+		if err := p.cutTarget(ctx, snaps[i], byTarget[t]); err != nil {
+			err = fmt.Errorf("%s: %w", t, err)
+			p.failed(err)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// planCuts plans for all targets.
+func (p *pass) planCuts(ctx context.Context, targets []stored) ([]cut, error) {
+	keeps := make([]keep, len(targets))
+	for i := range targets {
+		keeps[i] = p.keepFor(targets[i].Target)
+	}
+	return planRetention(targets, keeps, p.opts.Retention.Size, func(t layout.Target, s catalog.Sealed) ([]catalog.Block, error) {
+		d, err := p.loadSealed(ctx, t, s)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t, err)
+		}
+		return d.Blocks, nil
+	})
+}
+
+// loadAll reads the manifests of targets. One that cannot be read is left out, counted and logged: retention of the others goes on.
+func (p *pass) loadAll(ctx context.Context, all []layout.Target) ([]stored, []catalog.Snapshot, error) {
+	var mu sync.Mutex
+	var targets []stored
+	var snaps []catalog.Snapshot
+	err := p.each(ctx, all, func(ctx context.Context, t layout.Target) error {
+		snap, err := catalog.Load(ctx, p.bucket, t)
+		if err != nil {
+			return err
+		}
+		s := stored{Target: t, Now: snap.Date, Manifest: snap.Manifest, Manifests: snap.Size, Raw: p.rawBytes[t]}
+		for _, c := range snap.Manifest.Consumed {
+			s.Raw -= c.Size
+		}
+		s.Raw = max(0, s.Raw)
+		mu.Lock()
+		defer mu.Unlock()
+		targets = append(targets, s)
+		snaps = append(snaps, snap)
+		return nil
+	})
+	slices.SortFunc(targets, func(a, b stored) int { return a.Target.Compare(b.Target) })
+	slices.SortFunc(snaps, func(a, b catalog.Snapshot) int { return a.Target.Compare(b.Target) })
+	if ctx.Err() != nil {
+		return nil, nil, err
+	}
+	return targets, snaps, nil
+}
+
+// cutTarget takes hours out of one manifest. After a lost swap it does so again with the new one: what it takes is named by hours, which a
+// merge does not change.
+func (p *pass) cutTarget(ctx context.Context, snap catalog.Snapshot, cuts []cut) error {
+	for range maxAttempts {
+		next, gone, err := p.withoutHours(ctx, &snap, cuts)
+		if err == nil {
+			_, err = p.swap(ctx, snap, next)
+		}
+		switch {
+		case err == nil:
+			p.count(func(s *Summary) {
+				s.Deleted.Hours += int64(len(cuts))
+				s.Deleted.HourBlocks += gone.blocks
+				s.Deleted.HourBytes += gone.bytes
+			})
+			return nil
+		case errors.Is(err, catalog.ErrUnknown):
+			return fmt.Errorf("%w: %w", ErrRetention, err)
+		case !stale(err):
+			return err
+		}
+		if snap, err = catalog.Load(ctx, p.bucket, snap.Target); err != nil {
+			return err
+		}
+	}
+	p.unfinished(fmt.Sprintf("other compactors were faster at the retention of %s", snap.Target))
+	return nil
+}
+
+// removed counts what a swap takes out.
+type removed struct{ blocks, bytes int64 }
+
+// withoutHours returns the manifest after snap without the hours of cuts, its watermark raised (rule 16). A sealed day that loses hours is
+// opened: what is left of it goes among the open blocks.
+func (p *pass) withoutHours(ctx context.Context, snap *catalog.Snapshot, cuts []cut) (*catalog.Manifest, removed, error) {
+	next := snap.Manifest.Clone()
+	goes := map[string]bool{}
+	for _, c := range cuts {
+		for _, key := range c.Keys {
+			goes[key] = true
+		}
+		if c.Mark != 0 {
+			next.Watermark = max(next.Watermark, c.Mark.Start().UnixNano())
+		}
+	}
+	for _, s := range snap.Manifest.Sealed {
+		d, err := p.touched(ctx, snap, s, goes, next.Watermark)
+		if err != nil {
+			return nil, removed{}, err
+		}
+		if d != nil {
+			next = unsealed(next, s, d)
+		}
+	}
+	var n removed
+	kept := next.Blocks[:0:0]
+	for _, b := range next.Blocks {
+		if !goes[b.Key] && b.Hour.Start().UnixNano() >= next.Watermark {
+			kept = append(kept, b)
+			continue
+		}
+		next.Replaced = append(next.Replaced, catalog.Tombstone{Key: b.Key, Size: b.Size})
+		n.blocks++
+		n.bytes += b.Size
+	}
+	next.Blocks = kept
+	forgetBodies(next)
+	return next, n, nil
+}
+
+// touched returns a sealed day if hours of it go.
+func (p *pass) touched(ctx context.Context, snap *catalog.Snapshot, s catalog.Sealed, goes map[string]bool, watermark int64) (*catalog.SealedDay, error) {
+	if len(goes) == 0 && s.Min >= watermark {
+		return nil, nil
+	}
+	if s.Min >= watermark && s.Arrived >= s.Min {
+		return nil, nil // nothing of it is under the watermark, and nothing of it goes by its arrival
+	}
+	d, err := p.loadSealed(ctx, snap.Target, s)
+	if err != nil {
+		return nil, err
+	}
+	for i := range d.Blocks {
+		if goes[d.Blocks[i].Key] || d.Blocks[i].Hour.Start().UnixNano() < watermark {
+			return d, nil
+		}
+	}
+	return nil, nil
+}
+
+// forgetBodies drops the memory of bodies whose day is gone. It stays while a raw object of it is among the consumed ones: a retry comes soon after.
+func forgetBodies(m *catalog.Manifest) {
+	days := map[string]bool{}
+	for i := range m.Blocks {
+		days[m.Blocks[i].Hour.Day()] = true
+	}
+	for _, s := range m.Sealed {
+		days[s.Day] = true
+	}
+	consumed := map[string]bool{}
+	for _, c := range m.Consumed {
+		consumed[path.Base(c.Key)] = true
+	}
+	m.Bodies = slices.DeleteFunc(m.Bodies, func(b catalog.Body) bool {
+		if b.Time >= m.Watermark && days[layout.HourOf(b.Time).Day()] {
+			return false
+		}
+		return !slices.ContainsFunc(b.Names, func(name string) bool { return consumed[name] })
+	})
+}

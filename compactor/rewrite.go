@@ -1,0 +1,127 @@
+package compactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"lethe/internal/catalog"
+	"lethe/internal/layout"
+	"lethe/internal/rawobj"
+	"lethe/internal/record"
+	"lethe/objstore"
+)
+
+// aheadAfter is how far in the future of its arrival a line counts as dated ahead.
+const aheadAfter = 10 * time.Minute
+
+// rewrite reads the inputs of a commit and writes their rows into blocks of their own hours. What it puts is live only when a swap names it;
+// when it returns an error, what was put is left to a sweep. Objects that cannot be decoded are copied to quarantine/ and consumed.
+func (p *pass) rewrite(ctx context.Context, snap *catalog.Snapshot, plan *commitPlan, quarantine map[string]error) (*rewritten, error) {
+	out := &rewritten{target: snap.Target, Inputs: plan.Inputs}
+	inputs := make([]objstore.Object, 0, len(plan.Inputs))
+	for _, o := range plan.Inputs {
+		if quarantine[o.Key] == nil {
+			inputs = append(inputs, o)
+			continue
+		}
+		out.quarantined = append(out.quarantined, o.Key)
+	}
+	if len(inputs) == 0 {
+		return out, nil
+	}
+	set, err := p.resolve(ctx, snap, plan.Present, inputs)
+	if err != nil {
+		return nil, gone(err)
+	}
+	h := p.newHours(snap, out)
+	for i := range set.Len() {
+		if err := p.rewriteObject(ctx, set, i, h); errors.Is(err, record.ErrUnreadable) {
+			// Some of its rows are among the others already: quarantine it, and begin again without it.
+			return nil, p.quarantine(ctx, snap.Target, set.Object(i), err, quarantine)
+		} else if err != nil {
+			return nil, gone(err)
+		}
+	}
+	return out, h.flush(ctx)
+}
+
+// gone turns a 404 of an input into errStale. Rule 4: an input that is missing means that another compactor has consumed it.
+func gone(err error) error {
+	if errors.Is(err, objstore.ErrNotExist) {
+		return fmt.Errorf("%w: %w", errStale, err)
+	}
+	return err
+}
+
+// resolve compares the inputs with each other and with what is remembered of consumed ones. A body whose first record is of a sealed day is
+// compared with what is remembered there, too.
+func (p *pass) resolve(ctx context.Context, snap *catalog.Snapshot, present, inputs []objstore.Object) (*rawobj.Set, error) {
+	o := rawobj.Options{
+		Target: snap.Target, Identify: true, Consumed: present,
+		Budget: p.opts.BatchBytes, Concurrency: fetchConcurrency,
+	}
+	set, err := rawobj.Resolve(ctx, p.bucket, inputs, snap.Manifest.Bodies, o)
+	if err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
+// fetchConcurrency is how many raw objects of a target are got at once.
+const fetchConcurrency = 8
+
+// rewriteObject adds the rows of one input.
+func (p *pass) rewriteObject(ctx context.Context, set *rawobj.Set, i int, h *hours) (err error) {
+	o := set.Object(i)
+	h.out.bytes += o.Size
+	if set.Duplicate(i) {
+		h.out.duplicates++
+	}
+	rows, err := set.Open(ctx, i)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var row record.Row
+	for n := 0; ; n++ {
+		if n%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		err := rows.Next(&row)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := h.add(ctx, &row, o.LastModified); err != nil {
+			return err
+		}
+	}
+	if body, ok := rows.Body(); ok && body.Length > 0 {
+		h.out.Bodies = append(h.out.Bodies, body)
+	}
+	h.out.decoded(rows.Stats())
+	if s := rows.Stats(); s.Broken > 0 {
+		p.opts.Logger.Warn("a raw object has lines that are no records; they are kept as they are", "key", o.Key,
+			"broken", s.Broken, "first", s.FirstBroken.Line, "reason", s.FirstBroken.Reason)
+	}
+	return nil
+}
+
+// odd notes how far a line's time is from its arrival.
+func (h *hours) odd(row *record.Row, arrived time.Time) {
+	at := arrived.UnixNano()
+	if row.Time-at > int64(aheadAfter) {
+		h.out.odd.Ahead++
+	}
+	if at >= layout.HourOf(row.Time).End().Add(h.pass.opts.CloseDelay).UnixNano() {
+		h.out.odd.Late++
+	}
+	if h.keep > 0 && at-row.Time > int64(h.keep) {
+		h.out.odd.TooOld++
+	}
+}

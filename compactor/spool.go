@@ -1,0 +1,73 @@
+package compactor
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// spoolMemory is how much of a block is kept in memory before a file takes it, in bytes.
+const spoolMemory = 1 << 20
+
+// spool takes the bytes of a block until its size is known: small ones in memory, others in a temporary file. The file has no name any more
+// once it is open, so a compactor that is killed leaves none behind.
+type spool struct {
+	dir  string
+	buf  bytes.Buffer
+	file *os.File
+	size int64
+}
+
+func (s *spool) Write(p []byte) (int, error) {
+	if s.file == nil && s.buf.Len()+len(p) > spoolMemory {
+		if err := s.toFile(); err != nil {
+			return 0, err
+		}
+	}
+	if s.file == nil {
+		s.size += int64(len(p))
+		return s.buf.Write(p)
+	}
+	n, err := s.file.Write(p)
+	s.size += int64(n)
+	if err != nil {
+		err = fmt.Errorf("writing a temporary file: %w", err)
+	}
+	return n, err
+}
+
+func (s *spool) toFile() error {
+	f, err := os.CreateTemp(s.dir, "lethe-block-*")
+	if err != nil {
+		return fmt.Errorf("creating a temporary file: %w", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return errors.Join(fmt.Errorf("unlinking a temporary file: %w", err), f.Close())
+	}
+	if _, err := f.Write(s.buf.Bytes()); err != nil {
+		return errors.Join(fmt.Errorf("writing a temporary file: %w", err), f.Close())
+	}
+	s.file, s.buf = f, bytes.Buffer{}
+	return nil
+}
+
+// reader returns what was written, from its start. It can seek, so a store's client may try again.
+func (s *spool) reader() io.ReadSeeker {
+	if s.file == nil {
+		return bytes.NewReader(s.buf.Bytes())
+	}
+	return io.NewSectionReader(s.file, 0, s.size)
+}
+
+// close lets go of the file.
+func (s *spool) close() error {
+	if s.file == nil {
+		return nil
+	}
+	if err := s.file.Close(); err != nil {
+		return fmt.Errorf("closing a temporary file: %w", err)
+	}
+	return nil
+}
