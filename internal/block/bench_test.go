@@ -7,7 +7,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -17,6 +19,23 @@ import (
 )
 
 const benchRows = 200_000
+
+// reportCPU reports bytes for each second of CPU of the process, which says more than time on a machine that does other work too.
+// Call it before the loop, and what it returns behind it.
+func reportCPU(b *testing.B, bytes int64) func() {
+	start := cpuTime(b)
+	return func() {
+		b.ReportMetric(float64(bytes)*float64(b.N)/1e6/(cpuTime(b)-start).Seconds(), "MB/cpu-s")
+	}
+}
+
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
 
 func BenchmarkWriter(b *testing.B) {
 	rows := generate(1, benchRows)
@@ -34,6 +53,7 @@ func BenchmarkWriter(b *testing.B) {
 			b.SetBytes(text)
 			b.ReportAllocs()
 			var meta Meta
+			done := reportCPU(b, text)
 			for b.Loop() {
 				w, err := NewWriter(io.Discard, podTarget, c.o)
 				if err != nil {
@@ -48,6 +68,7 @@ func BenchmarkWriter(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+			done()
 			b.ReportMetric(100*float64(meta.Size)/float64(text), "%text")
 		})
 	}
@@ -60,6 +81,7 @@ func BenchmarkIndexWriter(b *testing.B) {
 		n += int64(len(rows[i].Log))
 	}
 	b.SetBytes(n)
+	defer reportCPU(b, n)()
 	for b.Loop() {
 		w := newIndexWriter()
 		for i := range rows {
@@ -83,6 +105,7 @@ func BenchmarkDecodeLog(b *testing.B) {
 	var p LogPage
 	b.SetBytes(meta.Text)
 	b.ReportAllocs()
+	defer reportCPU(b, meta.Text)()
 	for b.Loop() {
 		for i := range f.Pages() {
 			r := f.ColumnRange(i, ColLog)
@@ -140,6 +163,7 @@ func BenchmarkRowReader(b *testing.B) {
 	f := open(b, podTarget, object, meta.Tail)
 	b.SetBytes(meta.Text)
 	b.ReportAllocs()
+	defer reportCPU(b, meta.Text)()
 	for b.Loop() {
 		r := NewRowReader(f, memFetch(object), ReadOptions{})
 		for {
@@ -166,6 +190,7 @@ func BenchmarkSorter(b *testing.B) {
 	}
 	b.SetBytes(textBytes(rows))
 	b.ReportAllocs()
+	defer reportCPU(b, textBytes(rows))()
 	for b.Loop() {
 		s.Reset()
 		for i := range byTime {
