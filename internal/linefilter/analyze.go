@@ -2,6 +2,7 @@ package linefilter
 
 import (
 	"regexp/syntax"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
@@ -104,18 +105,26 @@ func analyzeLiteral(re *syntax.Regexp) facts {
 			l.fold = true
 		}
 	}
-	if l.fold && len(re.Rune) == 1 {
-		return ofLits(cases(re.Rune[0]), true)
-	}
 	l.text = string(re.Rune)
 	return ofLits([]lit{l}, true)
 }
 
-// cases returns every case of r as a literal of its own, which joins with its neighbours better than a folded one.
-func cases(r rune) []lit {
-	out := []lit{{text: string(r)}}
-	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-		out = append(out, lit{text: string(f)})
+// spread returns lits with folded single runes as one literal for each case, where they meet one that is not folded: [Ee]rror is
+// two literals that way.
+func spread(lits, neighbours []lit) []lit {
+	if !slices.ContainsFunc(neighbours, func(l lit) bool { return !l.fold && cased(l.text) }) {
+		return lits
+	}
+	var out []lit
+	for _, l := range lits {
+		r, n := utf8.DecodeRuneInString(l.text)
+		if out = append(out, l); !l.fold || n != len(l.text) {
+			continue
+		}
+		out[len(out)-1].fold = false
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			out = append(out, lit{text: string(f)})
+		}
 	}
 	return out
 }
@@ -160,7 +169,7 @@ func analyzeConcat(subs []*syntax.Regexp) facts {
 		f := analyze(s)
 		pure = pure && f.pure
 		if f.lits != nil {
-			if p, same := product(run, f.lits); p != nil {
+			if p, same := product(spread(run, f.lits), spread(f.lits, run)); p != nil {
 				run, pure = p, pure && same
 				continue
 			}

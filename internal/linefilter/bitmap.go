@@ -63,6 +63,25 @@ func (b Bitmap) ClearRange(from, to int) {
 	b[last] &^= tail
 }
 
+// SetRange adds from <= i < to.
+func (b Bitmap) SetRange(from, to int) {
+	if from >= to {
+		return
+	}
+	first, last := from>>6, (to-1)>>6
+	head := ^uint64(0) << (from & 63)
+	tail := ^uint64(0) >> (63 - (to-1)&63)
+	if first == last {
+		b[first] |= head & tail
+		return
+	}
+	b[first] |= head
+	for i := first + 1; i < last; i++ {
+		b[i] = ^uint64(0)
+	}
+	b[last] |= tail
+}
+
 // Count returns the number of members.
 func (b Bitmap) Count() int {
 	n := 0
@@ -70,6 +89,20 @@ func (b Bitmap) Count() int {
 		n += bits.OnesCount64(w)
 	}
 	return n
+}
+
+// CountWithin returns the number of members i with from <= i < to.
+func (b Bitmap) CountWithin(from, to int) int {
+	if from >= to {
+		return 0
+	}
+	first, last := from>>6, (to-1)>>6
+	head := ^uint64(0) << (from & 63)
+	tail := ^uint64(0) >> (63 - (to-1)&63)
+	if first == last {
+		return bits.OnesCount64(b[first] & head & tail)
+	}
+	return bits.OnesCount64(b[first]&head) + b[first+1:last].Count() + bits.OnesCount64(b[last]&tail)
 }
 
 // Empty tells whether there is no member.
@@ -83,11 +116,19 @@ func (b Bitmap) Empty() bool {
 }
 
 // All yields the members in ascending order. Taking out the member just yielded, or earlier ones, is allowed meanwhile.
-func (b Bitmap) All() iter.Seq[int] {
+func (b Bitmap) All() iter.Seq[int] { return b.Within(0, len(b)*64) }
+
+// Within yields the members i with from <= i < to as All does.
+func (b Bitmap) Within(from, to int) iter.Seq[int] {
 	return func(yield func(int) bool) {
-		for i, w := range b {
+		for i := from >> 6; i < len(b) && i<<6 < to; i++ {
+			w := b[i]
+			if i == from>>6 {
+				w &= ^uint64(0) << (from & 63)
+			}
 			for ; w != 0; w &= w - 1 {
-				if !yield(i<<6 + bits.TrailingZeros64(w)) {
+				at := i<<6 + bits.TrailingZeros64(w)
+				if at >= to || !yield(at) {
 					return
 				}
 			}

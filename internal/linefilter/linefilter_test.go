@@ -239,9 +239,14 @@ func TestBitmap(t *testing.T) {
 		for range 5 {
 			from := r.IntN(n + 1)
 			to := from + r.IntN(n+1-from)
-			b.ClearRange(from, to)
+			set := r.IntN(3) == 0
+			if set {
+				b.SetRange(from, to)
+			} else {
+				b.ClearRange(from, to)
+			}
 			for i := from; i < to; i++ {
-				model[i] = false
+				model[i] = set
 			}
 		}
 		count := 0
