@@ -143,6 +143,13 @@ func (s *Set) Len() int { return len(s.entries) }
 // Object returns the i-th object. They are in the order of Compare.
 func (s *Set) Object(i int) objstore.Object { return s.entries[i].object }
 
+// First returns the time of the first record of the i-th object in Unix nanoseconds; it is false for an object that does not decode. The
+// day of that time is the one that the object is remembered with once it is sealed.
+func (s *Set) First(i int) (unixNano int64, ok bool) {
+	e := s.entries[i]
+	return e.at, e.err == nil
+}
+
 // Duplicate is true where all lines of the i-th object have been counted elsewhere. Open then yields none.
 func (s *Set) Duplicate(i int) bool {
 	e := s.entries[i]
