@@ -101,6 +101,8 @@ type Stats struct {
 	CacheHits int64
 	// LinesScanned were decoded or searched; LinesReturned went out.
 	LinesScanned, LinesReturned, BytesScanned int64
+	// IndexErrors counts blocks whose line index is damaged; they were searched as a whole.
+	IndexErrors int64
 	// Nanoseconds of planning, and of running.
 	PlanNanos, RunNanos int64
 	// Skipped names objects that could not be read and were left out, with --partial only.

@@ -1,0 +1,147 @@
+package scan
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"lethe/internal/block"
+	"lethe/objstore"
+)
+
+// pageKey names a page of a block; a dictionary has the page -1-group.
+type pageKey struct {
+	block  string
+	column block.Column
+	page   int
+}
+
+// part is a range of a block that is wanted.
+type part struct {
+	key  pageKey
+	at   objstore.Range
+	data []byte
+}
+
+// tail is an opened block.
+type tail struct {
+	*block.File
+	// body is the whole object, where it is so small that it was got at once; else nil.
+	body []byte
+}
+
+// wholeBytes is the size up to which a block is got as a whole.
+const wholeBytes = 256 << 10
+
+// tail opens a block. The result is cached, for a block never changes.
+func (q *query) tail(ctx context.Context, b *blockPlan) (*tail, error) {
+	if t, ok := q.s.tails.Get(b.Key); ok {
+		q.count.cacheHits.Add(1)
+		return t, nil
+	}
+	whole := b.Size <= wholeBytes
+	at := objstore.Range{Offset: b.Size - b.Tail, Length: b.Tail}
+	if whole {
+		at = objstore.Range{Length: b.Size}
+	}
+	data, err := q.get(ctx, b.Key, at, b.Size)
+	if err != nil {
+		return nil, err
+	}
+	f, err := block.OpenTail(b.in.target, data, b.Size)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", b.Key, err)
+	}
+	if m := f.Meta(); m.Rows != b.Rows {
+		return nil, fmt.Errorf("%s: %w: it has %d rows, the manifest says %d", b.Key, block.ErrCorrupt, m.Rows, b.Rows)
+	}
+	if f.IndexErr() != nil {
+		q.count.indexErrors.Add(1)
+	}
+	t := &tail{File: f}
+	if whole {
+		t.body = data
+	}
+	q.s.tails.Add(b.Key, t, f.MemBytes())
+	return t, nil
+}
+
+// get reads a range of an object of the given size.
+func (q *query) get(ctx context.Context, key string, at objstore.Range, size int64) (data []byte, err error) {
+	rc, attrs, err := q.store.Get(ctx, key, at)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", key, err)
+	}
+	defer func() { err = errors.Join(err, rc.Close()) }()
+	if attrs.Size != size {
+		return nil, fmt.Errorf("%s: %w: it is %d bytes long, the manifest says %d", key, block.ErrCorrupt, attrs.Size, size)
+	}
+	data = make([]byte, at.Length)
+	if _, err := io.ReadFull(rc, data); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", key, err)
+	}
+	return data, nil
+}
+
+// fetch fills the parts of one block: from the cache, else by as few requests as the gaps and the sizes allow, all at once.
+func (q *query) fetch(ctx context.Context, b *openBlock, parts []*part) error {
+	var missing []*part
+	for _, p := range parts {
+		if body := b.tail.body; body != nil {
+			p.data = body[p.at.Offset : p.at.Offset+p.at.Length]
+			continue
+		}
+		if data, ok := q.s.pages.Get(p.key); ok {
+			p.data = data
+			q.count.cacheHits.Add(1)
+			continue
+		}
+		missing = append(missing, p)
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	for _, group := range coalesce(missing, q.s.opts.GapBytes, q.s.opts.GetBytes) {
+		g.Go(func() error { return q.fetchGroup(gctx, b, group) })
+	}
+	return g.Wait()
+}
+
+func (q *query) fetchGroup(ctx context.Context, b *openBlock, group []*part) error {
+	from := group[0].at.Offset
+	last := group[len(group)-1].at
+	data, err := q.get(ctx, b.plan.Key, objstore.Range{Offset: from, Length: last.Offset + last.Length - from}, b.plan.Size)
+	if err != nil {
+		return err
+	}
+	for _, p := range group {
+		at := p.at.Offset - from
+		p.data = data[at : at+p.at.Length : at+p.at.Length]
+		if q.s.opts.PageCache > 0 {
+			// A copy: the part would keep the whole answer in memory.
+			q.s.pages.Add(p.key, slices.Clone(p.data), p.at.Length)
+		}
+	}
+	return nil
+}
+
+// coalesce sorts parts by their place and groups those that lie at most gap apart, in groups of at most size bytes (or of one part).
+func coalesce(parts []*part, gap, size int64) [][]*part {
+	slices.SortFunc(parts, func(a, b *part) int { return cmp.Compare(a.at.Offset, b.at.Offset) })
+	var out [][]*part
+	for i, p := range parts {
+		if i > 0 {
+			group := out[len(out)-1]
+			last := group[len(group)-1].at
+			if p.at.Offset-last.Offset-last.Length <= gap && p.at.Offset+p.at.Length-group[0].at.Offset <= size {
+				out[len(out)-1] = append(group, p)
+				continue
+			}
+		}
+		out = append(out, []*part{p})
+	}
+	return out
+}

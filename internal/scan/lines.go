@@ -1,0 +1,184 @@
+package scan
+
+import (
+	"context"
+	"iter"
+
+	"lethe/internal/layout"
+	"lethe/internal/record"
+	"lethe/letheql"
+)
+
+// Lines implements letheql.Source. It holds rows of at most about Options.Memory at a time.
+func (s *Scanner) Lines(ctx context.Context, sel letheql.Select, stats *letheql.Stats) iter.Seq2[record.Row, error] {
+	return func(yield func(record.Row, error) bool) {
+		q, err := s.begin(ctx, sel)
+		if err != nil {
+			yield(record.Row{}, err)
+			return
+		}
+		defer q.end(stats)
+		out, stopped := false, false
+		left := sel.Limit
+		err = q.retry(ctx, &out, func(ctx context.Context) error {
+			return q.windows(ctx, func(w *window) bool {
+				return newMerge(w, sel.Direction == letheql.Backward).each(func(r record.Row) bool {
+					out = true
+					q.count.linesReturned.Add(1)
+					if stopped = !yield(r, nil); stopped {
+						return false
+					}
+					left--
+					return left != 0
+				})
+			})
+		})
+		if err != nil && !stopped {
+			yield(record.Row{}, err)
+		}
+	}
+}
+
+// windows plans the query and calls consume for one window after the other, until it returns false. The next window is loaded while
+// one is consumed. No goroutine is left when it returns.
+func (q *query) windows(ctx context.Context, consume func(*window) bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	ready := make(chan *window)
+	failed := make(chan error, 1)
+	go func() {
+		defer close(ready)
+		failed <- q.produce(ctx, func(w *window) error {
+			select {
+			case ready <- w:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	enough := false
+	for w := range ready {
+		if enough = !consume(w); enough {
+			break
+		}
+	}
+	cancel()
+	err := <-failed
+	for range ready { //nolint:revive // waits for the producer to be gone
+	}
+	if enough {
+		return nil
+	}
+	return err
+}
+
+// produce plans, reads the raw objects, and emits windows hour by hour.
+func (q *query) produce(ctx context.Context, emit func(*window) error) error {
+	p, err := q.makePlan(ctx)
+	if err != nil {
+		return err
+	}
+	raw, err := q.readRaw(ctx, p)
+	if err != nil {
+		return err
+	}
+	s := &slicer{q: q, raw: raw, emit: emit, limit: q.sel.Limit, grown: 1}
+	from, to := q.place(q.sel.Start), q.place(q.sel.End)
+	if q.sel.Direction == letheql.Backward {
+		from, to = to, from
+	}
+	if from > to {
+		return nil
+	}
+	for g := range q.groups(p.blocks) {
+		blocks, err := q.open(ctx, g.blocks)
+		if err != nil {
+			return err
+		}
+		end := to
+		if !g.last {
+			end = q.edge(g.hour)
+		}
+		if end < from {
+			continue
+		}
+		if err := s.group(ctx, blocks, from, end); err != nil || s.enough() || end == to {
+			return err
+		}
+		from = end + 1
+	}
+	return nil
+}
+
+// edge returns the last place on the line that lies in an hour.
+func (q *query) edge(h layout.Hour) int64 {
+	if q.sel.Direction == letheql.Backward {
+		return ^(int64(h) * layout.HourNanos)
+	}
+	return (int64(h)+1)*layout.HourNanos - 1
+}
+
+// group is a number of neighbouring hours whose blocks are opened together.
+type group struct {
+	blocks []*blockPlan
+	// hour is the last of them in the direction of the query; last tells that there is no other group.
+	hour layout.Hour
+	last bool
+}
+
+const (
+	// groupTails bounds the tails of a group in bytes.
+	groupTails = 16 << 20
+	// filteredHours is how many hours the first group has where there are filters, so that few requests find a rare line.
+	filteredHours = 4
+)
+
+// groups yields the hours of blocks in the direction of the query. Where a limit may make later hours needless, groups begin small and
+// grow. There is always a last group, which may be empty.
+func (q *query) groups(blocks []*blockPlan) iter.Seq[group] {
+	hours := 1 << 30
+	if q.sel.Limit > 0 {
+		if hours = 1; !q.chain.All() {
+			hours = filteredHours
+		}
+	}
+	return func(yield func(group) bool) {
+		rest := byHour(blocks, q.sel.Direction == letheql.Backward)
+		for {
+			var g group
+			var tails int64
+			n := 0
+			for n < len(rest) && (n == 0 || (n < hours && tails < groupTails)) {
+				for _, b := range rest[n] {
+					tails += b.Tail
+				}
+				g.blocks = append(g.blocks, rest[n]...)
+				g.hour = rest[n][0].Hour
+				n++
+			}
+			rest = rest[n:]
+			g.last = len(rest) == 0
+			if !yield(g) || g.last {
+				return
+			}
+			hours = min(hours*4, 1<<30)
+		}
+	}
+}
+
+// byHour cuts blocks, which are sorted by hour, into hours.
+func byHour(blocks []*blockPlan, backward bool) [][]*blockPlan {
+	var out [][]*blockPlan
+	for i, b := range blocks {
+		if i == 0 || blocks[i-1].Hour != b.Hour {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], b)
+	}
+	if backward {
+		for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
+			out[i], out[j] = out[j], out[i]
+		}
+	}
+	return out
+}

@@ -1,0 +1,201 @@
+package scan_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"lethe/internal/record"
+	"lethe/internal/scan"
+	"lethe/letheql"
+	"lethe/objstore"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func newScanner(t testing.TB, b objstore.Reader, o scan.Options) *scan.Scanner {
+	t.Helper()
+	s, err := scan.New(b, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// text writes a row as the select wants it, so that rows can be compared.
+func text(s letheql.Select, r *record.Row) string {
+	c := *r
+	if !s.NeedStream {
+		c.Stream = ""
+	}
+	if !s.NeedNode && c.Namespace != "" {
+		c.Node = ""
+	}
+	log := "-"
+	if s.NeedLog {
+		log = string(c.Log)
+	}
+	return fmt.Sprintf("%d %s/%s/%s %s %s %s %q", c.Time, c.Namespace, c.Pod, c.Container, c.Stream, c.Node, c.Process, log)
+}
+
+func texts(s letheql.Select, lines []line) []string {
+	out := make([]string, len(lines))
+	for i := range lines {
+		out[i] = text(s, &lines[i].Row)
+	}
+	return out
+}
+
+func collect(ctx context.Context, sc *scan.Scanner, s letheql.Select, stats *letheql.Stats) ([]string, error) {
+	var out []string
+	for r, err := range sc.Lines(ctx, s, stats) {
+		if err != nil {
+			return out, err
+		}
+		out = append(out, text(s, &r))
+	}
+	return out, nil
+}
+
+func diff(got, want []string) string {
+	for i := range max(len(got), len(want)) {
+		g, w := "nothing", "nothing"
+		if i < len(got) {
+			g = got[i]
+		}
+		if i < len(want) {
+			w = want[i]
+		}
+		if g != w {
+			return fmt.Sprintf("%d rows, want %d; row %d is\n%s, want\n%s", len(got), len(want), i, g, w)
+		}
+	}
+	return ""
+}
+
+// TestEqualsNaive compares Lines and Visit with the naive evaluation over random buckets, with little memory and with much.
+func TestEqualsNaive(t *testing.T) {
+	rows := 0
+	for seed := range uint64(12) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		w := newWorld(t)
+		w.random(r, 5+r.IntN(60))
+		for _, o := range []scan.Options{{}, {Memory: 1 << 20, GetBytes: 64 << 10, GapBytes: -1, Concurrency: 2, PageCache: -1, TailCache: -1}} {
+			sc := newScanner(t, w.bucket, o)
+			for range 60 {
+				s := randomSelect(r)
+				want := texts(s, w.naive(s))
+				rows += len(want)
+				var stats letheql.Stats
+				got, err := collect(t.Context(), sc, s, &stats)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d := diff(got, want); d != "" {
+					t.Fatalf("seed %d, %+v: %s", seed, s, d)
+				}
+				if stats.LinesReturned != int64(len(want)) {
+					t.Errorf("%d lines are counted, %d were returned", stats.LinesReturned, len(want))
+				}
+				s.Limit = 0
+				visitEquals(t, sc, s, texts(s, w.naive(s)))
+			}
+		}
+	}
+	if rows < 10_000 {
+		t.Errorf("only %d rows were compared", rows)
+	}
+}
+
+func visitEquals(t *testing.T, sc *scan.Scanner, s letheql.Select, want []string) {
+	t.Helper()
+	s.NeedSize = true
+	var mu sync.Mutex
+	var got []string
+	err := sc.Visit(t.Context(), s, nil, func(b *letheql.Batch) error {
+		mu.Lock()
+		defer mu.Unlock()
+		for i, at := range b.Times {
+			row := record.Row{
+				Time: at, Namespace: b.Namespace, Pod: b.Pod, Container: b.Container, Stream: b.Stream, Node: b.Node, Process: b.Process, Log: b.Logs[i],
+			}
+			if int(b.Sizes[i]) != len(b.Logs[i]) {
+				t.Errorf("a line of %d bytes has the size %d", len(b.Logs[i]), b.Sizes[i])
+			}
+			got = append(got, text(s, &row))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if d := diff(got, want); d != "" {
+		t.Fatalf("%+v: %s", s, d)
+	}
+}
+
+// TestSeriesAreThoseOfTheLines: every series of a line is named, and none that has no line at any time.
+func TestSeriesAreThoseOfTheLines(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 1))
+	w := newWorld(t)
+	w.random(r, 50)
+	sc := newScanner(t, w.bucket, scan.Options{})
+	for range 100 {
+		s := randomSelect(r)
+		s.Filters, s.Limit = nil, 0
+		got, err := sc.Series(t.Context(), s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var have []string
+		for _, l := range got {
+			have = append(have, l.String())
+		}
+		must := w.series(s)
+		wide := s
+		wide.Start, wide.End = 0, 1<<62
+		may := w.series(wide)
+		for _, m := range must {
+			if !slices.Contains(have, m) {
+				t.Fatalf("%+v: %s is missing in %v", s, m, have)
+			}
+		}
+		for _, h := range have {
+			if !slices.Contains(may, h) {
+				t.Fatalf("%+v: %s has no line", s, h)
+			}
+		}
+	}
+}
+
+func (w *world) series(s letheql.Select) []string {
+	known := map[string]bool{}
+	for _, l := range w.naive(s) {
+		r := l.Row
+		var parts []string
+		for _, name := range record.LabelsOf(s.Kind) {
+			if (name == "stream" && !s.NeedStream) || (name == "node" && !s.NeedNode && r.Namespace != "") {
+				continue
+			}
+			if v := r.Label(name); v != "" {
+				parts = append(parts, fmt.Sprintf("%s=%q", name, v))
+			}
+		}
+		slices.SortFunc(parts, func(a, b string) int { return cmp.Compare(a, b) })
+		known["{"+strings.Join(parts, ", ")+"}"] = true
+	}
+	var out []string
+	for k := range known {
+		out = append(out, k)
+	}
+	return out
+}

@@ -1,0 +1,267 @@
+package scan
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+
+	"lethe/letheql"
+)
+
+// Time runs backward in a backward query. Its windows are planned on a line of their own, on which it always runs forward: the place
+// of a time on it is the time itself, or its complement, which turns the order of integers around without overflow.
+
+// place returns where a time lies on the line of the query; it is its own inverse.
+func (q *query) place(t int64) int64 {
+	if q.sel.Direction == letheql.Backward {
+		return ^t
+	}
+	return t
+}
+
+// pending is a page of a group of hours that has rows to give.
+type pending struct {
+	ref *pageRef
+	// lo and hi bound its rows on the line, both included.
+	lo, hi int64
+	// rows are its matching rows once it was loaded; those over the line before the window are never looked at again.
+	rows *rows
+	// clipped tells that rows are only those of one window; the page is loaded again for the next.
+	clipped, done bool
+}
+
+func (q *query) pend(r *pageRef) *pending {
+	p := &pending{ref: r, lo: q.place(r.min), hi: q.place(r.max)}
+	if p.lo > p.hi {
+		p.lo, p.hi = p.hi, p.lo
+	}
+	return p
+}
+
+// share is the part of a page's rows that lie on the line up to b, of those from a on, if they are spread evenly.
+func (p *pending) share(a, b int64) float64 {
+	lo, hi := max(p.lo, a), min(p.hi, b)
+	if lo > hi {
+		return 0
+	}
+	return (float64(hi) - float64(lo) + 1) / (float64(p.hi) - float64(p.lo) + 1)
+}
+
+// slicer cuts the pages of a group of hours into windows: stretches of the line whose rows fit into memory. The pages that reach into
+// a window are loaded for it, several at a time, and kept for the next ones as long as memory allows.
+type slicer struct {
+	q    *query
+	raw  []*rows
+	emit func(*window) error
+	// limit is how many rows are wanted, 0 for all, and found how many have gone out.
+	limit, found int
+	// grown is by how much windows have grown because those before did not find enough.
+	grown float64
+	// selected and matched count rows, for the share of rows that match.
+	selected, matched int64
+}
+
+const (
+	// maxGrown bounds the growth of windows, and firstText is how many bytes of lines a first window searches at least where
+	// there are filters: fewer would cost more in requests than they save.
+	maxGrown  = 1 << 20
+	firstText = 4 << 20
+)
+
+// enough tells whether no more rows are wanted.
+func (s *slicer) enough() bool { return s.limit > 0 && s.found >= s.limit }
+
+// group emits the windows of the pages of opened blocks, and of raw rows, from a to b on the line.
+func (s *slicer) group(ctx context.Context, blocks []*openBlock, a, b int64) error {
+	var pages []*pending
+	for _, o := range blocks {
+		for _, r := range o.refs {
+			pages = append(pages, s.q.pend(r))
+		}
+	}
+	slices.SortStableFunc(pages, func(x, y *pending) int { return cmp.Compare(x.lo, y.lo) })
+	for !s.enough() {
+		pages = slices.DeleteFunc(pages, func(p *pending) bool { return p.done })
+		end := s.end(pages, a, b)
+		if err := s.window(ctx, pages, a, end); err != nil {
+			return err
+		}
+		if end == b {
+			return nil
+		}
+		a = end + 1
+	}
+	return nil
+}
+
+// end chooses the end of the window that begins at a: the farthest at which the rows are estimated to fit.
+func (s *slicer) end(pages []*pending, a, b int64) int64 {
+	text, rows := s.target()
+	fits := func(end int64) bool {
+		var t, n float64
+		for _, p := range pages {
+			if p.lo > end {
+				break
+			}
+			share := p.share(a, end)
+			n += share * float64(p.ref.rows)
+			t += share * float64(p.ref.text()+rowOverhead*int64(p.ref.rows))
+		}
+		return t <= text && n <= rows
+	}
+	if len(pages) == 0 || fits(b) {
+		return b
+	}
+	// Between pages there is nothing to split.
+	lo := max(a, pages[0].lo)
+	if lo >= b {
+		return b
+	}
+	hi := b
+	for lo < hi {
+		mid := lo + int64((uint64(hi)-uint64(lo))/2)
+		if fits(mid) {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// target returns how much text, and how many rows, a window may select.
+func (s *slicer) target() (text, rows float64) {
+	share := s.selectivity()
+	text = float64(s.q.s.opts.Memory) / 4 / share
+	if s.limit == 0 {
+		return text, math.Inf(1)
+	}
+	rows = float64(s.limit-s.found) * s.grown
+	if !s.q.chain.All() {
+		rows = max(rows, firstText/100*s.grown)
+	}
+	return text, rows
+}
+
+// selectivity is the share of rows that match, as far as is known; a guess is never less than a hundredth.
+func (s *slicer) selectivity() float64 {
+	if s.q.chain.All() || s.selected == 0 {
+		return 1
+	}
+	return min(1, max(0.01, 2*float64(s.matched)/float64(s.selected)))
+}
+
+// window loads what reaches into the line from a to b and emits it.
+func (s *slicer) window(ctx context.Context, pages []*pending, a, b int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var work []*pending
+	for _, p := range pages {
+		if p.lo > b {
+			break
+		}
+		work = append(work, p)
+	}
+	if err := s.load(ctx, work, a, b); err != nil {
+		return err
+	}
+	w := &window{}
+	in := s.q.times(a, b)
+	for _, p := range work {
+		w.add(p.rows, in)
+		p.done = p.hi <= b || (p.rows.len() == 0 && !p.clipped)
+		if p.done || p.clipped {
+			p.rows = nil
+		}
+	}
+	for _, r := range s.raw {
+		w.add(r, in)
+	}
+	s.found += w.count
+	s.grown = min(s.grown*4, maxGrown)
+	if w.count == 0 {
+		return nil
+	}
+	w.names = s.q.names.view()
+	return s.emit(w)
+}
+
+// times returns the times from a to b on the line.
+func (q *query) times(a, b int64) span {
+	a, b = q.place(a), q.place(b)
+	return span{min(a, b), max(a, b)}
+}
+
+// add takes the rows whose times lie in a span.
+func (w *window) add(r *rows, in span) {
+	p := piece{rows: r}
+	for _, s := range r.segs {
+		if part := r.within(s, in.first, in.last); part.from < part.to {
+			p.segs = append(p.segs, part)
+			w.count += part.to - part.from
+		}
+	}
+	if len(p.segs) > 0 {
+		w.pieces = append(w.pieces, p)
+	}
+}
+
+// load loads the pages that are not loaded yet. A page that reaches over b is kept whole while memory allows; else only what lies in the
+// window is kept, and the page is loaded again for the next one.
+func (s *slicer) load(ctx context.Context, work []*pending, a, b int64) error {
+	var missing []*pending
+	budget := float64(s.q.s.opts.Memory) / 2
+	for _, p := range work {
+		if p.rows == nil {
+			missing = append(missing, p)
+		} else {
+			budget -= float64(p.rows.bytes())
+		}
+	}
+	s.clip(missing, budget, b)
+	slices.SortFunc(missing, func(x, y *pending) int {
+		return cmp.Or(cmp.Compare(x.ref.in.plan.rank, y.ref.in.plan.rank), cmp.Compare(x.ref.page, y.ref.page))
+	})
+	refs := make([]*pageRef, len(missing))
+	byRef := make(map[*pageRef]*pending, len(missing))
+	for i, p := range missing {
+		refs[i], byRef[p.ref] = p.ref, p
+		p.rows = &rows{}
+	}
+	within := func(r *pageRef) span {
+		if byRef[r].clipped {
+			return s.q.times(a, b)
+		}
+		return s.q.times(a, math.MaxInt64)
+	}
+	limit := 0
+	if s.limit > 0 {
+		limit = s.limit - s.found
+	}
+	// Each page is handed out once, so no two calls write the same rows.
+	err := s.q.load(ctx, refs, within, func(r *pageRef, w *worker) error {
+		byRef[r].rows = w.build(s.q, r, limit)
+		return nil
+	})
+	for _, p := range missing {
+		s.selected += int64(p.ref.rows)
+		s.matched += int64(p.rows.len())
+	}
+	return err
+}
+
+// clip decides which of the pages that reach over b are not kept whole, so that those that are fit into the budget.
+func (s *slicer) clip(missing []*pending, budget float64, b int64) {
+	share := s.selectivity()
+	slices.SortFunc(missing, func(x, y *pending) int { return cmp.Compare(x.hi, y.hi) })
+	for _, p := range missing {
+		p.clipped = false
+		if p.hi <= b {
+			continue
+		}
+		budget -= share * float64(p.ref.text()+rowOverhead*int64(p.ref.rows))
+		p.clipped = budget < 0
+	}
+}
