@@ -14,6 +14,7 @@ type Compactor struct {
 	bucket    objstore.Bucket
 	opts      Options
 	overrides []selector // of opts.Retention.Overrides
+	probed    bool       // the store was found to do conditional puts
 }
 
 // New checks the options. Errors wrap ErrOptions or ErrGrace.

@@ -21,7 +21,7 @@ import (
 type forgetful struct{ objstore.Bucket }
 
 func (f forgetful) Put(ctx context.Context, key string, body io.Reader, size int64, c objstore.Condition) (objstore.Attributes, error) {
-	if !strings.HasSuffix(key, ".json") {
+	if !strings.HasSuffix(key, "/manifest.json") && !strings.Contains(key, "/sealed/") {
 		return f.Bucket.Put(ctx, key, body, size, c)
 	}
 	data, err := io.ReadAll(body)

@@ -59,15 +59,10 @@ func gone(err error) error {
 // resolve compares the inputs with each other and with what is remembered of consumed ones. A body whose first record is of a sealed day is
 // compared with what is remembered there, too.
 func (p *pass) resolve(ctx context.Context, snap *catalog.Snapshot, present, inputs []objstore.Object) (*rawobj.Set, error) {
-	o := rawobj.Options{
-		Target: snap.Target, Identify: true, Consumed: present,
+	return rawobj.Resolve(ctx, p.bucket, inputs, snap.Manifest.Bodies, rawobj.Options{
+		Target: snap.Target, Identify: true, Consumed: present, Sealed: catalog.SealedBodies(p.bucket, snap),
 		Budget: p.opts.BatchBytes, Concurrency: fetchConcurrency,
-	}
-	set, err := rawobj.Resolve(ctx, p.bucket, inputs, snap.Manifest.Bodies, o)
-	if err != nil {
-		return nil, err
-	}
-	return set, nil
+	})
 }
 
 // fetchConcurrency is how many raw objects of a target are got at once.

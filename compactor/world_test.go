@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
+
 	"lethe/internal/block"
 	"lethe/internal/catalog"
 	"lethe/internal/layout"
@@ -165,6 +167,7 @@ func (w *world) options() Options {
 	return Options{
 		Now: w.Now, NewID: w.newID, TempDir: w.t.TempDir(), Concurrency: 1,
 		Retention: Retention{Interval: -1}, SweepInterval: -1, SweepAge: -1,
+		Block: block.Options{Level: zstd.SpeedFastest},
 	}
 }
 

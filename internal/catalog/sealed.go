@@ -108,3 +108,21 @@ func (s *Store) Seal(ctx context.Context, t layout.Target, day string, blocks []
 	}
 	return sealed, nil
 }
+
+// SealedBodies returns a function that reads what is remembered beside a sealed day of a snapshot, and nothing for a day that is not sealed.
+// Errors are those of LoadSealed.
+func SealedBodies(r objstore.Reader, s *Snapshot) func(ctx context.Context, day string) ([]Body, error) {
+	return func(ctx context.Context, day string) ([]Body, error) {
+		for _, sealed := range s.Manifest.Sealed {
+			if sealed.Day != day {
+				continue
+			}
+			d, err := LoadSealed(ctx, r, s.Target, sealed)
+			if err != nil {
+				return nil, err
+			}
+			return d.Bodies, nil
+		}
+		return nil, nil
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -40,6 +41,9 @@ type Options struct {
 	// Consumed are objects of the target that a manifest has consumed and that a listing still shows. An object that is the beginning
 	// of one of them contributes nothing.
 	Consumed []objstore.Object
+	// Sealed, where it is set, returns what is remembered beside a sealed day ("2006-01-02") in which an object's first record lies; nothing for
+	// a day that is not sealed. It is asked once for each day. See catalog.SealedBodies.
+	Sealed func(ctx context.Context, day string) ([]catalog.Body, error)
 	// MaxDecoded is how long a decoded body may be in bytes; 0 means record.MaxDecoded.
 	MaxDecoded int64
 }
@@ -111,10 +115,35 @@ func Resolve(ctx context.Context, bucket objstore.Reader, objects []objstore.Obj
 	if err != nil {
 		return nil, err
 	}
+	if memory, err = s.withSealed(ctx, memory); err != nil {
+		return nil, err
+	}
 	if err := s.compare(ctx, memory); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// withSealed returns memory and what is remembered beside the sealed days of the first records.
+func (s *Set) withSealed(ctx context.Context, memory []catalog.Body) ([]catalog.Body, error) {
+	if s.opts.Sealed == nil {
+		return memory, nil
+	}
+	days := map[string]bool{}
+	for _, e := range s.entries {
+		if e.err == nil {
+			days[layout.HourOf(e.at).Day()] = true
+		}
+	}
+	memory = slices.Clone(memory)
+	for _, day := range slices.Sorted(maps.Keys(days)) {
+		more, err := s.opts.Sealed(ctx, day)
+		if err != nil {
+			return nil, err
+		}
+		memory = append(memory, more...)
+	}
+	return memory, nil
 }
 
 // Compare orders raw objects as their agents sent them: by LastModified, then by key.
