@@ -45,6 +45,20 @@ func (h *handler) writeLogs(w http.ResponseWriter, r *http.Request, a answer) er
 	panic(http.ErrAbortHandler)
 }
 
+// Encode writes a result as the body of an answer, as the API does.
+func Encode(w *bufio.Writer, res *letheql.Result) error {
+	if res.Type == letheql.Logs {
+		a := answer{res: res}
+		return a.encode(w, &tally{})
+	}
+	body, err := json.Marshal(valueBody(res, 0))
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(body, '\n'))
+	return err
+}
+
 // lateWriter sends the header with the first bytes.
 type lateWriter struct {
 	w     http.ResponseWriter

@@ -2,6 +2,7 @@ package functions
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/prometheus/prometheus/promql"
 
@@ -10,13 +11,18 @@ import (
 
 // writeValue answers with a vector, a matrix, a scalar or a string, as Prometheus does.
 func (h *handler) writeValue(w http.ResponseWriter, r *http.Request, res *letheql.Result, limit *int) error {
-	body := success{Status: "success", Warnings: res.Warnings, Infos: res.Infos}
-	d := data{ResultType: res.Type, Stats: statsOf(res.Stats)}
 	most := 0
 	if limit != nil {
 		most = *limit
 	}
+	writeJSON(w, r, http.StatusOK, valueBody(res, most))
+	return nil
+}
+
+// valueBody is the body of an answer with at most so many series; 0 is all.
+func valueBody(res *letheql.Result, most int) success {
 	truncated := false
+	d := data{ResultType: res.Type, Stats: statsOf(res.Stats)}
 	switch v := res.Value.(type) {
 	case promql.Vector:
 		d.Result, truncated = first(v, most)
@@ -25,12 +31,11 @@ func (h *handler) writeValue(w http.ResponseWriter, r *http.Request, res *letheq
 	default:
 		d.Result = v
 	}
+	warnings := res.Warnings
 	if truncated {
-		body.Warnings = append(body.Warnings, "results truncated due to limit")
+		warnings = append(slices.Clone(warnings), "results truncated due to limit")
 	}
-	body.Data = d
-	writeJSON(w, r, http.StatusOK, body)
-	return nil
+	return success{Status: "success", Data: d, Warnings: warnings, Infos: res.Infos}
 }
 
 // first returns the first n elements, all where n is 0, and never nil: an empty result is [] in JSON.

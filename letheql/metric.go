@@ -1,8 +1,180 @@
 package letheql
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
+)
+
+// queryMetric evaluates a query for numbers. Each function over lines is computed by Lethe at exactly the times at which the engine will
+// ask for it, and the engine sees its values as series of samples: it evaluates all around them.
 func (e *Engine) queryMetric(ctx context.Context, expr Expr, r Request) (*Result, error) {
-	return nil, userError("x")
+	ctx, cancel := e.timeout(ctx)
+	defer cancel()
+	g, err := e.grid(r)
+	if err != nil {
+		return nil, err
+	}
+	root, err := expr.fresh()
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := nodesOf(&expr, root, g, e.o)
+	if err != nil {
+		return nil, err
+	}
+	res := &Result{Stats: &Stats{}}
+	data, err := e.collect(ctx, nodes, res.Stats)
+	if err != nil {
+		return nil, causeOf(ctx, err)
+	}
+	for i, n := range nodes {
+		n.replace(strconv.Itoa(i))
+	}
+	q, err := e.promQuery(ctx, data, root.String(), r, g)
+	if err != nil {
+		return nil, execError(ctx, err)
+	}
+	out := q.Exec(ctx)
+	if out.Err != nil {
+		return nil, execError(ctx, out.Err)
+	}
+	res.Type, res.Value = ResultType(out.Value.Type()), out.Value
+	res.Warnings, res.Infos = out.Warnings.AsStrings("", 0, 0)
+	slices.Sort(res.Warnings)
+	slices.Sort(res.Infos)
+	return res, nil
 }
-func (e *Engine) selects(expr Expr, r Request) ([]Select, error) { return nil, nil }
+
+// grid is the times at which a request wants values.
+func (e *Engine) grid(r Request) (grid, error) {
+	if r.instant() {
+		t := r.Time
+		if t.IsZero() {
+			t = r.Now
+		}
+		return grid{t.UnixMilli(), t.UnixMilli(), 1}, nil
+	}
+	step := r.Step
+	if step == 0 {
+		step = max(r.End.Sub(r.Start)/250, time.Second).Truncate(time.Millisecond)
+	}
+	if step < time.Millisecond {
+		return grid{}, userError("step %s is below a millisecond", r.Step)
+	}
+	g := grid{r.Start.UnixMilli(), r.End.UnixMilli(), step.Milliseconds()}
+	if n := g.points(); n > int64(e.o.MaxPoints) {
+		return grid{}, fmt.Errorf("%w: step %s gives %d points a series, at most %d are allowed: use a longer step or a shorter range", ErrLimit, step, n, e.o.MaxPoints)
+	}
+	return g, nil
+}
+
+func (e *Engine) promQuery(ctx context.Context, data storage.Queryable, text string, r Request, g grid) (promql.Query, error) {
+	if r.instant() {
+		return e.prom.NewInstantQuery(ctx, data, nil, text, time.UnixMilli(g.start))
+	}
+	return e.prom.NewRangeQuery(ctx, data, nil, text, time.UnixMilli(g.start), time.UnixMilli(g.end), time.Duration(g.step)*time.Millisecond)
+}
+
+// collect computes the nodes one after the other.
+func (e *Engine) collect(ctx context.Context, nodes []*node, stats *Stats) (queryable, error) {
+	budget := &atomic.Int64{}
+	budget.Store(int64(e.o.MaxSamples))
+	data := queryable{}
+	for i, n := range nodes {
+		name := sampleName(strconv.Itoa(i))
+		if n.empty() {
+			data[name] = nil
+			continue
+		}
+		q := n.selectRows()
+		if err := e.checkRange(q); err != nil {
+			return nil, err
+		}
+		c := &counter{node: n, slots: n.slots(), limit: e.o.MaxSeries, budget: budget, series: map[seriesKey]*series{}}
+		if err := e.src.Visit(ctx, q, stats, c.visit); err != nil {
+			return nil, err
+		}
+		points, err := c.seriesPoints()
+		if err != nil {
+			return nil, err
+		}
+		data[name] = points
+	}
+	return data, nil
+}
+
+// selects are the selects of a query.
+func (e *Engine) selects(expr Expr, r Request) ([]Select, error) {
+	if expr.IsLog() {
+		lq, err := e.logQuery(expr, r)
+		if err != nil {
+			return nil, err
+		}
+		return []Select{lq.q}, nil
+	}
+	g, err := e.grid(r)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := nodesOf(&expr, expr.root, g, e.o)
+	if err != nil {
+		return nil, err
+	}
+	var out []Select
+	for _, n := range nodes {
+		if !n.empty() {
+			out = append(out, n.selectRows())
+		}
+	}
+	return out, nil
+}
+
+// sampleName is the metric under which the engine finds the values of a node. A selector of the language cannot have it.
+func sampleName(id string) string { return "lethe:" + id }
+
+// replace puts the computed values in the place of the function: a range of one millisecond holds exactly the sample of the time at which the
+// engine looks. absent_over_time stays, since it makes its labels of the matchers.
+func (x *node) replace(id string) {
+	vs := &parser.VectorSelector{
+		Name:          sampleName(id),
+		LabelMatchers: []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, sampleName(id))},
+	}
+	name := "last_over_time"
+	if x.fn.name == "absent_over_time" {
+		name = x.fn.name
+		vs.LabelMatchers = append(vs.LabelMatchers, x.sel.Matchers...)
+	}
+	x.call.Func = &parser.Function{Name: name, ArgTypes: []parser.ValueType{parser.ValueTypeMatrix}, ReturnType: parser.ValueTypeVector}
+	x.call.Args = parser.Expressions{&parser.MatrixSelector{VectorSelector: vs, Range: time.Millisecond}}
+}
+
+// execError tells apart what the user asked for, what took too long or too much, and what went wrong.
+func execError(ctx context.Context, err error) error {
+	var timeout promql.ErrQueryTimeout
+	var canceled promql.ErrQueryCanceled
+	var samples promql.ErrTooManySamples
+	var bug runtime.Error
+	switch {
+	case errors.As(err, &timeout), errors.As(err, &canceled):
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	case errors.As(err, &samples):
+		return errTooManySamples()
+	case errors.As(err, &bug):
+		return err
+	}
+	return userError("%s", err)
+}

@@ -38,6 +38,9 @@ type Selector struct {
 
 	// run are the other stages.
 	run pipeline.Pipeline
+	// unwrap: the last stage makes numbers of the lines, of the label unwrapped.
+	unwrap    bool
+	unwrapped string
 }
 
 // Parse reads a query. It accepts all that PromQL accepts, and filters and stages behind a selector; Validate tells whether it can be

@@ -1,14 +1,10 @@
 package letheql
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/prometheus/prometheus/promql/parser"
 )
-
-// lineFuncs are the functions over a range of lines.
-var lineFuncs = []string{"count_over_time", "rate", "bytes_over_time", "bytes_rate", "absent_over_time", "present_over_time"}
 
 // checkUse looks at what stands around the selectors of a metric query.
 func (e *Expr) checkUse() error {
@@ -43,10 +39,28 @@ func (e *Expr) checkCall(vs *parser.VectorSelector, path []parser.Node) error {
 	if call == nil {
 		return errorAt(e.text, at, "a range of lines needs a function around it, as in count_over_time(%s[5m])", e.render(vs))
 	}
-	if !slices.Contains(lineFuncs, call.Func.Name) {
-		return errorAt(e.text, int(call.PosRange.Start), "%s does not apply to lines: there are %s", call.Func.Name, strings.Join(lineFuncs, ", "))
+	unwrap := e.byPos[at].unwrap
+	if _, ok := funcOf(call.Func.Name, unwrap); !ok {
+		return e.wrongFunc(call, unwrap)
+	}
+	if call.Func.Name == "quantile_over_time" {
+		if _, ok := constant(call.Args[0]); !ok {
+			return errorAt(e.text, int(call.Args[0].PositionRange().Start), "the quantile of lines is a number that is written out")
+		}
 	}
 	return nil
+}
+
+func (e *Expr) wrongFunc(call *parser.Call, unwrap bool) error {
+	name, pos := call.Func.Name, int(call.PosRange.Start)
+	lines, numbers := strings.Join(funcNames(lineFuncs()), ", "), strings.Join(funcNames(numberFuncs()), ", ")
+	if unwrap {
+		return errorAt(e.text, pos, "%s does not apply to unwrapped numbers: there are %s", name, numbers)
+	}
+	if _, ok := funcOf(name, true); ok {
+		return errorAt(e.text, pos, "%s needs numbers, as in %s(pod{} | json | unwrap size [5m]); for lines there are %s", name, name, lines)
+	}
+	return errorAt(e.text, pos, "%s does not apply to lines: there are %s", name, lines)
 }
 
 // callAround returns the call that a selector's range is an argument of, and whether the selector has a range.

@@ -33,7 +33,7 @@ func (p *tailParser) parse() error {
 	}
 	f := p.file
 	f.bytes += int64(len(f.pages)) * int64(40+16*len(f.ranges))
-	f.bytes += int64(len(f.runs)) * 160
+	f.bytes += int64(len(f.runs))*160 + f.index.memBytes()
 	return nil
 }
 

@@ -74,6 +74,9 @@ func (b *body) reset(r io.Reader, limit int64) error {
 		b.out = b.in
 		return nil
 	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF // inside a header
+	}
 	return b.classify(err)
 }
 

@@ -20,16 +20,17 @@ func (d *Decoder) decode(row *Row, line physical) {
 		d.last = at
 	}
 	row.Time = d.last
+	missing := int64(0)
 	switch {
 	case ok:
 		row.Log = d.message(text)
-	case line.beyond > 0 && d.openLine():
-		row.Log = d.value(d.scan.partial)
-	default:
+	case line.beyond == 0:
 		row.Log = trimEnd(line.text)
+	default:
+		row.Log, missing = d.longMessage(line)
 	}
-	if line.beyond > 0 || len(row.Log) > d.opts.MaxLine {
-		row.Log = Cut(row.Log, d.opts.MaxLine, line.beyond)
+	if missing > 0 || len(row.Log) > d.opts.MaxLine {
+		row.Log = Cut(row.Log, d.opts.MaxLine, missing)
 		if returned {
 			d.stats.Cut++
 		}
@@ -89,10 +90,16 @@ func (d *Decoder) lineField() field {
 	return noField
 }
 
-// openLine is true where the text ended in the field that holds the line.
-func (d *Decoder) openLine() bool {
-	fs := d.lineFields()
-	return d.scan.open == fs[0] || d.scan.open == fs[1] && d.lineField() == noField
+// longMessage returns what there is of the line of a record that was not looked at to its end, and how many bytes of JSON there are more.
+func (d *Decoder) longMessage(line physical) ([]byte, int64) {
+	fs, f := d.lineFields(), d.lineField()
+	switch {
+	case d.scan.open == fs[0], d.scan.open == fs[1] && f == noField:
+		return d.value(d.scan.partial), line.beyond
+	case f != noField:
+		return d.value(d.scan.values[f]), 0
+	}
+	return line.text, line.beyond
 }
 
 // message returns the line that a record holds, or the whole record. It unescapes in place.

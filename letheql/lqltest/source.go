@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"golang.org/x/sync/errgroup"
 
 	"lethe/internal/layout"
 	"lethe/internal/record"
@@ -56,39 +57,59 @@ func (s *Source) Lines(ctx context.Context, q letheql.Select, stats *letheql.Sta
 	}
 }
 
-// Visit implements letheql.Source. It hands out one row a batch.
+// Visit implements letheql.Source. Batches hold up to seven rows, and two goroutines hand them out.
 func (s *Source) Visit(ctx context.Context, q letheql.Select, stats *letheql.Stats, visit func(*letheql.Batch) error) error {
 	rows, err := s.rows(q)
 	if err != nil {
 		return err
 	}
 	stats.LinesScanned += int64(len(rows))
-	for i := range rows {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := visit(batch(q, &rows[i])); err != nil {
-			return err
-		}
+	batches := batches(q, rows)
+	g, ctx := errgroup.WithContext(ctx)
+	for worker := range 2 {
+		g.Go(func() error {
+			for i := worker; i < len(batches); i += 2 {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if err := visit(batches[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
-	return nil
+	return g.Wait()
 }
 
-func batch(q letheql.Select, r *record.Row) *letheql.Batch {
-	b := &letheql.Batch{Namespace: r.Namespace, Pod: r.Pod, Container: r.Container, Process: r.Process, Times: []int64{r.Time}}
-	if q.NeedStream {
-		b.Stream = r.Stream
+func batches(q letheql.Select, rows []record.Row) []*letheql.Batch {
+	type key [6]string
+	var out []*letheql.Batch
+	open := map[key]*letheql.Batch{}
+	for i := range rows {
+		r := &rows[i]
+		k := key{r.Namespace, r.Pod, r.Container, r.Process}
+		if q.NeedStream {
+			k[4] = r.Stream
+		}
+		if q.NeedNode || q.Kind == layout.Node {
+			k[5] = r.Node
+		}
+		b := open[k]
+		if b == nil || len(b.Times) == 7 {
+			b = &letheql.Batch{Namespace: k[0], Pod: k[1], Container: k[2], Process: k[3], Stream: k[4], Node: k[5]}
+			open[k] = b
+			out = append(out, b)
+		}
+		b.Times = append(b.Times, r.Time)
+		if q.NeedSize {
+			b.Sizes = append(b.Sizes, int32(len(r.Log)))
+		}
+		if q.NeedLog {
+			b.Logs = append(b.Logs, r.Log)
+		}
 	}
-	if q.NeedNode || q.Kind == layout.Node {
-		b.Node = r.Node
-	}
-	if q.NeedSize {
-		b.Sizes = []int32{int32(len(r.Log))}
-	}
-	if q.NeedLog {
-		b.Logs = [][]byte{r.Log}
-	}
-	return b
+	return out
 }
 
 // Series implements letheql.Source.

@@ -92,7 +92,13 @@ func (b *Bucket) get(ctx context.Context, key string, r objstore.Range) (rc io.R
 	if _, err := f.Seek(from, io.SeekStart); err != nil {
 		return nil, a, err
 	}
-	return body.Closer(ctx, f, to-from), b.attributes(info), nil
+	return body.Closer(ctx, section{io.LimitReader(f, to-from), f}, to-from), b.attributes(info), nil
+}
+
+// section is a part of a file that is closed with it.
+type section struct {
+	io.Reader
+	io.Closer
 }
 
 // open opens a regular file. It does not wait for the writer of a pipe.

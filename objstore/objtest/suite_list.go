@@ -205,7 +205,7 @@ func (c *cancelling) Read(p []byte) (int, error) {
 func cancelledInTheMiddle(t *testing.T, b objstore.Bucket) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := b.Put(ctx, "new", &cancelling{cancel: cancel}, 1<<50, objstore.Condition{})
+	_, err := b.Put(ctx, "new", &cancelling{cancel: cancel}, 4<<30, objstore.Condition{})
 	wantErr(t, "put", err, context.Canceled)
 	wantMissing(t, b, "new")
 

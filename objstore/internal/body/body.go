@@ -73,39 +73,45 @@ func (e *exact) end() error {
 	if e.ended {
 		return nil
 	}
-	var one [1]byte
-	for range 100 {
-		n, err := e.r.Read(one[:])
-		switch {
-		case n > 0:
-			return fmt.Errorf("%w: it is longer than its size", objstore.ErrBody)
-		case errors.Is(err, io.EOF):
-			e.ended = true
-			return nil
-		case err != nil:
-			return fmt.Errorf("%w: %w", objstore.ErrBody, err)
-		}
+	if err := readEnd(e.r); err != nil {
+		return fmt.Errorf("%w: %w", objstore.ErrBody, err)
 	}
-	return fmt.Errorf("%w: %w", objstore.ErrBody, io.ErrNoProgress)
+	e.ended = true
+	return nil
 }
 
-// Closer returns a body that gives exactly want bytes of rc: io.ErrUnexpectedEOF where rc ends early, and the error of the
-// context once that is done.
+// Closer returns a body that gives exactly want bytes of rc, which must end there. It gives io.ErrUnexpectedEOF where rc ends
+// early, and the error of the context once that is done. Before it hands out the last bytes it reads rc to its end: what
+// rc only finds there, such as a wrong checksum, comes in their place.
 func Closer(ctx context.Context, rc io.ReadCloser, want int64) io.ReadCloser {
 	return &closer{ctx: ctx, rc: rc, left: want}
 }
 
 type closer struct {
-	ctx  context.Context
-	rc   io.ReadCloser
-	left int64
+	ctx   context.Context
+	rc    io.ReadCloser
+	left  int64
+	ended bool
+	err   error
 }
 
 func (c *closer) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
+	if c.err == nil {
+		c.err = c.ctx.Err()
 	}
+	if c.err != nil {
+		return 0, c.err
+	}
+	n, err := c.read(p)
+	c.err = err
+	return n, err
+}
+
+func (c *closer) read(p []byte) (int, error) {
 	if c.left == 0 {
+		if err := c.end(); err != nil {
+			return 0, err
+		}
 		return 0, io.EOF
 	}
 	if int64(len(p)) > c.left {
@@ -113,13 +119,47 @@ func (c *closer) Read(p []byte) (int, error) {
 	}
 	n, err := c.rc.Read(p)
 	c.left -= int64(n)
-	if errors.Is(err, io.EOF) {
-		if c.left > 0 {
-			return n, fmt.Errorf("%d bytes are missing: %w", c.left, io.ErrUnexpectedEOF)
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return n, err
+	case c.left == 0:
+		if err := c.end(); err != nil {
+			return 0, err
 		}
-		return n, io.EOF
+	case err != nil:
+		return n, fmt.Errorf("%d bytes are missing: %w", c.left, io.ErrUnexpectedEOF)
 	}
-	return n, err
+	return n, nil
+}
+
+// end reads the end of rc, once.
+func (c *closer) end() error {
+	if c.ended {
+		return nil
+	}
+	err := readEnd(c.rc)
+	c.ended = err == nil
+	return err
 }
 
 func (c *closer) Close() error { return c.rc.Close() }
+
+// errLonger is what readEnd says of a reader that has more.
+var errLonger = errors.New("it is longer than its size")
+
+// readEnd returns nil where r is at its end, else what it has to say.
+func readEnd(r io.Reader) error {
+	var one [1]byte
+	for range 100 {
+		n, err := r.Read(one[:])
+		switch {
+		case n > 0:
+			return errLonger
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	return io.ErrNoProgress
+}

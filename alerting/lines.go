@@ -1,0 +1,147 @@
+package alerting
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"lethe/alerting/rulefile"
+	"lethe/internal/layout"
+	"lethe/internal/record"
+)
+
+// lateBatch is how many bytes of late lines are evaluated at a time.
+const lateBatch = 8 << 20
+
+// counter counts the lines of a log rule.
+type counter struct {
+	rule *rulefile.Rule
+	kind layout.Kind
+	max  int
+	by   map[seriesKey]*sample
+	// err has ended the counting.
+	err error
+}
+
+// seriesKey is namespace, pod and container, or node and process.
+type seriesKey [3]string
+
+func newCounter(r *rulefile.Rule, limit int) *counter {
+	c := &counter{rule: r, max: limit, by: map[seriesKey]*sample{}, kind: layout.Pod}
+	if len(r.Query.Scopes) > 0 {
+		c.kind = r.Query.Scopes[0].Kind
+	}
+	return c
+}
+
+func (c *counter) key(r *record.Row) seriesKey {
+	if c.kind == layout.Node {
+		return seriesKey{r.Node, r.Process}
+	}
+	return seriesKey{r.Namespace, r.Pod, r.Container}
+}
+
+func (c *counter) labels(k seriesKey) labels.Labels {
+	b := labels.NewBuilder(labels.EmptyLabels())
+	names := [...]string{"namespace", "pod", "container"}
+	if c.kind == layout.Node {
+		names = [...]string{"node", "process", ""}
+	}
+	for i, n := range names {
+		if n != "" {
+			b.Set(n, k[i])
+		}
+	}
+	return b.Labels()
+}
+
+func (c *counter) add(r *record.Row) error {
+	k := c.key(r)
+	s := c.by[k]
+	if s == nil {
+		if len(c.by) >= c.max {
+			return fmt.Errorf("%w: lines of more than %d pods and containers, or nodes and processes", ErrLimit, c.max)
+		}
+		s = &sample{lineTime: math.MinInt64}
+		c.by[k] = s
+	}
+	s.value++
+	if r.Time < s.lineTime {
+		return nil
+	}
+	line := bounded(string(r.Log[:min(len(r.Log), maxLine+4)]), maxLine)
+	if r.Time > s.lineTime || line > s.line {
+		s.line, s.lineTime = line, r.Time
+	}
+	return nil
+}
+
+func (c *counter) samples() []sample {
+	out := make([]sample, 0, len(c.by))
+	for k, s := range c.by {
+		v := *s
+		v.labels = c.labels(k)
+		out = append(out, v)
+	}
+	return out
+}
+
+// countWindow adds the lines of the view after through and until end, included.
+func (e *Evaluator) countWindow(ctx context.Context, c *counter, v View, through, end int64) error {
+	if through >= end {
+		return nil
+	}
+	for row, err := range e.opts.Engine.Lines(ctx, v.Window(), c.rule.Expr, through+1, end) {
+		if err != nil {
+			return err
+		}
+		if err := c.add(&row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countLate adds late lines to all counters: the engine evaluates them in batches of bounded size, as it evaluates a window.
+func (e *Evaluator) countLate(ctx context.Context, cs []*counter, v View, q LateSelect, ev *evaluation) error {
+	batch := &memory{}
+	flush := func() error {
+		defer batch.reset()
+		for _, c := range cs {
+			if c.err == nil && !batch.empty() {
+				c.err = e.countBatch(ctx, c, batch)
+			}
+			if c.err != nil && fatal(ctx, c.err) {
+				return c.err
+			}
+		}
+		return nil
+	}
+	for row, err := range v.Late(ctx, q) {
+		if err != nil {
+			return err
+		}
+		batch.add(row)
+		ev.late++
+		if batch.bytes >= lateBatch {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+func (e *Evaluator) countBatch(ctx context.Context, c *counter, batch *memory) error {
+	for row, err := range e.opts.Engine.Lines(ctx, batch, c.rule.Expr, batch.first, batch.last) {
+		if err != nil {
+			return err
+		}
+		if err := c.add(&row); err != nil {
+			return err
+		}
+	}
+	return nil
+}

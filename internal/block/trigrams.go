@@ -1,0 +1,169 @@
+package block
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+)
+
+// The trigram section holds, for stretches of up to 512 pages (segments), which trigrams each page has. A trigram is three bytes of
+// a line, ASCII letters in lower case, of which one at least is no hex digit; so identifiers, which have all trigrams of hex digits
+// anyway, cost nothing here.
+const (
+	segmentPages = 512
+	// maxPageTrigrams is how many trigrams a page may have; one with more is noise, and is always a candidate.
+	maxPageTrigrams = 1 << 16
+	// maxSegmentTrigrams ends a segment early: it bounds the writer's memory.
+	maxSegmentTrigrams = 1 << 18
+
+	trigramSpace = 1 << 24
+)
+
+type pageMask [segmentPages / 64]uint64
+
+func (m *pageMask) set(i int) { m[i>>6] |= 1 << (i & 63) }
+
+func (m *pageMask) has(i int) bool { return m[i>>6]>>(i&63)&1 != 0 }
+
+// trigramWriter collects the trigrams of the page at hand in seen and found, and those of the segment in ids and masks.
+type trigramWriter struct {
+	seen  []uint64
+	found []uint32
+
+	pages        int
+	full, beyond pageMask
+	ids          map[uint32]uint32
+	masks        []pageMask
+	segments     [][]byte
+}
+
+func newTrigramWriter() *trigramWriter {
+	return &trigramWriter{seen: make([]uint64, trigramSpace/64), ids: make(map[uint32]uint32)}
+}
+
+// add takes a line of the page.
+func (w *trigramWriter) add(line []byte) {
+	if len(line) < 3 || len(w.found) > maxPageTrigrams {
+		return
+	}
+	a, b := classes[line[0]], classes[line[1]]
+	t := uint32(a.folded)<<8 | uint32(b.folded)
+	others := (a.class&isOther)<<1 | b.class&isOther
+	for _, c := range line[2:] {
+		k := classes[c]
+		t = t<<8&(trigramSpace-1) | uint32(k.folded)
+		// Bits of three neighbours; the flag isOther leaves room for two shifts.
+		others = others<<1&(7*isOther) | k.class&isOther
+		if others == 0 {
+			continue
+		}
+		if bit := uint64(1) << (t & 63); w.seen[t>>6]&bit == 0 {
+			w.seen[t>>6] |= bit
+			w.found = append(w.found, t)
+		}
+	}
+}
+
+// endPage ends the page, of which is told whether case-insensitive search may match other bytes than ASCII letters in it.
+func (w *trigramWriter) endPage(beyond bool) {
+	if w.pages == segmentPages || len(w.masks) > maxSegmentTrigrams-maxPageTrigrams {
+		w.endSegment()
+	}
+	if beyond {
+		w.beyond.set(w.pages)
+	}
+	full := len(w.found) > maxPageTrigrams
+	if full {
+		w.full.set(w.pages)
+	}
+	for _, t := range w.found {
+		w.seen[t>>6] = 0
+		if full {
+			continue
+		}
+		id, ok := w.ids[t]
+		if !ok {
+			id = uint32(len(w.masks))
+			w.ids[t] = id
+			w.masks = append(w.masks, pageMask{})
+		}
+		w.masks[id].set(w.pages)
+	}
+	w.found = w.found[:0]
+	w.pages++
+}
+
+// endSegment encodes the segment: its pages, the pages that are always candidates, those with letters beyond ASCII that fold, the
+// distinct sets of pages, and for each trigram, ascending, the difference to the one before and the number of its set.
+func (w *trigramWriter) endSegment() {
+	if w.pages == 0 {
+		return
+	}
+	sets, setOf := w.distinct()
+	out := binary.AppendUvarint(nil, uint64(w.pages))
+	out = w.full.append(out, w.pages)
+	out = w.beyond.append(out, w.pages)
+	out = binary.AppendUvarint(out, uint64(len(sets)))
+	for i := range sets {
+		out = sets[i].append(out, w.pages)
+	}
+	trigrams := make([]uint32, 0, len(w.ids))
+	for t := range w.ids {
+		trigrams = append(trigrams, t)
+	}
+	slices.Sort(trigrams)
+	out = binary.AppendUvarint(out, uint64(len(trigrams)))
+	last := uint32(0)
+	for _, t := range trigrams {
+		out = binary.AppendUvarint(out, uint64(t-last))
+		last = t
+	}
+	for _, t := range trigrams {
+		out = binary.AppendUvarint(out, uint64(setOf[w.masks[w.ids[t]]]))
+	}
+	w.segments = append(w.segments, compress(out))
+	*w = trigramWriter{seen: w.seen, found: w.found, segments: w.segments, ids: w.ids, masks: w.masks[:0]}
+	clear(w.ids)
+}
+
+// distinct returns the distinct sets of pages, those of most trigrams first, and their numbers.
+func (w *trigramWriter) distinct() ([]pageMask, map[pageMask]int) {
+	count := make(map[pageMask]int)
+	for _, m := range w.masks {
+		count[m]++
+	}
+	sets := make([]pageMask, 0, len(count))
+	for m := range count {
+		sets = append(sets, m)
+	}
+	slices.SortFunc(sets, func(a, b pageMask) int {
+		return cmp.Or(cmp.Compare(count[b], count[a]), slices.Compare(a[:], b[:]))
+	})
+	for i, m := range sets {
+		count[m] = i
+	}
+	return sets, count
+}
+
+// append appends the set as the lengths of stretches of pages, by turns outside of it and in it.
+func (m *pageMask) append(dst []byte, pages int) []byte {
+	in, from := false, 0
+	for i := 0; i < pages; i++ {
+		if m.has(i) != in {
+			dst = binary.AppendUvarint(dst, uint64(i-from))
+			in, from = !in, i
+		}
+	}
+	return binary.AppendUvarint(dst, uint64(pages-from))
+}
+
+// finish returns the section: the number of segments, and the length of each before its bytes.
+func (w *trigramWriter) finish() []byte {
+	w.endSegment()
+	out := binary.AppendUvarint(nil, uint64(len(w.segments)))
+	for _, s := range w.segments {
+		out = binary.AppendUvarint(out, uint64(len(s)))
+		out = append(out, s...)
+	}
+	return out
+}
