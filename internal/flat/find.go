@@ -26,12 +26,12 @@ func find(ctx context.Context, fsys fs.FS) (files []file, skipped []Skipped, err
 		if d.IsDir() {
 			return nil
 		}
-		f, err := parsePath(path)
-		if err == nil && !d.Type().IsRegular() {
-			err = errors.New("it is not a regular file")
+		f, why := parsePath(path)
+		if why == "" && !d.Type().IsRegular() {
+			why = "it is not a regular file"
 		}
-		if err != nil {
-			skipped = append(skipped, Skipped{path, err.Error()})
+		if why != "" {
+			skipped = append(skipped, Skipped{path, why})
 			return nil
 		}
 		info, err := d.Info()
@@ -45,16 +45,19 @@ func find(ctx context.Context, fsys fs.FS) (files []file, skipped []Skipped, err
 	return files, skipped, err
 }
 
-// parsePath parses pod/default/2026-03-01_09.log.
-func parsePath(path string) (file, error) {
+// parsePath parses pod/default/2026-03-01_09.log, or says why it is no such path.
+func parsePath(path string) (f file, why string) {
 	parts := strings.Split(path, "/")
 	if len(parts) != 3 || !strings.HasSuffix(parts[2], ".log") {
-		return file{}, errors.New("it is not named KIND/TARGET/HOUR.log")
+		return f, "it is not named KIND/TARGET/HOUR.log"
 	}
 	t, err := layout.NewTarget(layout.Kind(parts[0]), parts[1])
 	if err != nil {
-		return file{}, err
+		return f, err.Error()
 	}
 	h, err := layout.ParseHour(strings.TrimSuffix(parts[2], ".log"))
-	return file{path: path, target: t, hour: h}, err
+	if err != nil {
+		return f, err.Error()
+	}
+	return file{path: path, target: t, hour: h}, ""
 }

@@ -25,7 +25,7 @@ import (
 var (
 	// ErrOptions marks options that cannot be.
 	ErrOptions = errors.New("invalid import options")
-	// ErrNoFiles: nothing under the folder is an hour file.
+	// ErrNoFiles means that nothing under the folder is an hour file.
 	ErrNoFiles = errors.New("no flat files as pod/NAMESPACE/2006-01-02_15.log or node/NODE/2006-01-02_15.log")
 )
 

@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -32,8 +33,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var now = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
 func newBucket() *memstore.Bucket {
-	at := now
-	return memstore.New(func() time.Time { at = at.Add(time.Millisecond); return at })
+	var calls atomic.Int64
+	return memstore.New(func() time.Time { return now.Add(time.Duration(calls.Add(1)) * time.Millisecond) })
 }
 
 // stored returns the lines that the bucket holds, as the original writes them, by target. Objects of memory count as consumed.
@@ -76,7 +77,7 @@ func readRows(t testing.TB, set *rawobj.Set, i int) (lines []string, body catalo
 	for {
 		var r record.Row
 		err := rows.Next(&r)
-		if err == io.EOF {
+		if record.AtEnd(err) {
 			break
 		}
 		if err != nil {

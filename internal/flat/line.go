@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"io"
 
 	"lethe/internal/layout"
 	"lethe/internal/record"
@@ -96,7 +95,7 @@ func (l *lines) next() (line, error) {
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
-		if err != nil && (err != io.EOF || len(l.buf) == 0) {
+		if err != nil && (!record.AtEnd(err) || len(l.buf) == 0) {
 			return line{}, err
 		}
 		break

@@ -2,7 +2,6 @@ package flat
 
 import (
 	"context"
-	"io"
 	"time"
 
 	"lethe/internal/record"
@@ -26,7 +25,7 @@ const reportBytes = 4 << 20
 func (r *reading) all(ctx context.Context) error {
 	for {
 		l, err := r.lines.next()
-		if err == io.EOF {
+		if record.AtEnd(err) {
 			return r.chunks.flush(ctx)
 		}
 		if err != nil {

@@ -74,7 +74,7 @@ func TestRequests(t *testing.T) {
 func TestLongFirstLines(t *testing.T) {
 	long := func(tail string) string {
 		r := rand.New(rand.NewPCG(9, 9))
-		log := make([]byte, 3<<20)
+		log := make([]byte, 700<<10)
 		for i := range log {
 			log[i] = "0123456789abcdef"[r.IntN(16)]
 		}
@@ -85,8 +85,8 @@ func TestLongFirstLines(t *testing.T) {
 	b.put("b.jsonl.gz", zip(t, long(lines(1, 3))))
 	b.put("c.jsonl.zst", zst(t, long(lines(1, 5))))
 	b.put("d.jsonl", []byte(long(lines(7, 9))))
-	got, _ := readSet(t, resolve(t, b.bucket, b.list(), nil, Options{}))
-	if n := len(got["a.jsonl"]); n != 1 || len(got["a.jsonl"][0]) != record.MaxLineBytes-(64-len(fmt.Sprintf(record.CutMark, 3<<20-record.MaxLineBytes+64))) {
+	got, _ := readSet(t, resolve(t, b.bucket, b.list(), nil, Options{Budget: -1}))
+	if n := len(got["a.jsonl"]); n != 1 || len(got["a.jsonl"][0]) != 700<<10 {
 		t.Errorf("%d lines, the first of %d bytes", n, len(got["a.jsonl"][0]))
 	}
 	delete(got, "a.jsonl")
@@ -216,7 +216,7 @@ func TestVerify(t *testing.T) {
 	check := func(name string, bucket objstore.Reader, obj objstore.Object, want error) {
 		t.Helper()
 		if err := Verify(t.Context(), bucket, target, obj, 0); !errors.Is(err, want) || err != nil && !strings.HasPrefix(err.Error(), obj.Key) ||
-			errors.Is(err, record.ErrUnreadable) != (want == record.ErrUnreadable) {
+			errors.Is(err, record.ErrUnreadable) != errors.Is(want, record.ErrUnreadable) {
 			t.Errorf("%s: %v, want %v", name, err, want)
 		}
 	}

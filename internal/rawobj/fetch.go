@@ -37,7 +37,7 @@ func (s *Set) peek(ctx context.Context, e *entry) error {
 		return nil
 	case int64(len(data)) < e.object.Size && (err == nil || errors.Is(err, record.ErrUnreadable)):
 		return s.peekStream(ctx, e)
-	case err != nil && !errors.Is(err, io.EOF):
+	case err != nil && !record.AtEnd(err):
 		e.err = fmt.Errorf("%s: %w", e.object.Key, err)
 		s.drop(e)
 		return nil
@@ -71,7 +71,7 @@ func (s *Set) peekStream(ctx context.Context, e *entry) error {
 	}
 	id := &identity{}
 	err = s.firstRow(e, body, id)
-	if err == io.EOF {
+	if record.AtEnd(err) {
 		id.endFirst()
 		err = nil
 	}

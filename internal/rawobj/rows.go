@@ -57,7 +57,7 @@ func (r *Rows) Next(row *record.Row) error {
 	switch {
 	case err == nil:
 		return nil
-	case err != io.EOF:
+	case !record.AtEnd(err):
 		return fmt.Errorf("%s: %w", r.entry.object.Key, err)
 	}
 	if r.id != nil {

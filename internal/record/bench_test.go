@@ -3,7 +3,6 @@ package record
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -46,7 +45,7 @@ func BenchmarkDecode(b *testing.B) {
 					b.Fatal(err)
 				}
 				for {
-					if err := d.Next(&row); err == io.EOF {
+					if err := d.Next(&row); AtEnd(err) {
 						break
 					} else if err != nil {
 						b.Fatal(err)

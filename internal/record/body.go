@@ -15,6 +15,12 @@ import (
 // grows beyond the limit. An error of the transport never wraps it and is returned as it is.
 var ErrUnreadable = errors.New("object cannot be decoded")
 
+// AtEnd is true for io.EOF itself, the end of what was read. An io.EOF that is wrapped is a failure below, as of a connection, and
+// must never pass for the end.
+func AtEnd(err error) bool {
+	return err == io.EOF //nolint:errorlint // the reason is above
+}
+
 const (
 	// maxZstdWindow bounds what a zstd frame may ask for. It is what the zstd tool needs up to level 19, four times over.
 	maxZstdWindow = 32 << 20
@@ -46,7 +52,7 @@ type source struct {
 
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !AtEnd(err) {
 		s.err = err
 	}
 	return n, err
@@ -62,7 +68,7 @@ func (b *body) reset(r io.Reader, limit int64) error {
 		b.in.Reset(&b.src)
 	}
 	head, err := b.in.Peek(len(zstdMagic))
-	if err != nil && err != io.EOF {
+	if err != nil && !AtEnd(err) {
 		return err
 	}
 	switch {
@@ -74,7 +80,7 @@ func (b *body) reset(r io.Reader, limit int64) error {
 		b.out = b.in
 		return nil
 	}
-	if err == io.EOF {
+	if AtEnd(err) {
 		err = io.ErrUnexpectedEOF // inside a header
 	}
 	return b.classify(err)
@@ -125,7 +131,7 @@ func (b *body) atLimit() (int, error) {
 // classify returns io.EOF and the transport's errors as they are, and everything else as ErrUnreadable.
 func (b *body) classify(err error) error {
 	switch {
-	case err == nil || err == io.EOF:
+	case err == nil || AtEnd(err):
 		return err
 	case b.src.err != nil:
 		return b.src.err

@@ -40,12 +40,12 @@ func (d *Decoder) decode(row *Row, line physical) {
 	}
 	d.stats.Lines++
 	if !ok || !timed {
-		d.broken(line, timed, ok)
+		d.broken(line, ok)
 	}
 }
 
 // broken counts a line and remembers what was wrong with the first one.
-func (d *Decoder) broken(line physical, timed, ok bool) {
+func (d *Decoder) broken(line physical, ok bool) {
 	if d.stats.Broken++; d.stats.Broken > 1 {
 		return
 	}
@@ -152,6 +152,8 @@ func (d *Decoder) firstName(s slot, fs ...field) string {
 func (d *Decoder) text(f field) ([]byte, bool) {
 	v := d.scan.values[f]
 	switch v.kind {
+	case absent, other:
+		return nil, false
 	case plain, number:
 		return d.scan.b[v.start:v.end], true
 	case escaped:

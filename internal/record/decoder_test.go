@@ -40,7 +40,7 @@ func decodeAll(t testing.TB, r io.Reader, o DecoderOptions) ([]Row, Stats, error
 	var rows []Row
 	for {
 		var row Row
-		if err := d.Next(&row); err == io.EOF {
+		if err := d.Next(&row); AtEnd(err) {
 			return rows, d.Stats(), nil
 		} else if err != nil {
 			return rows, d.Stats(), err

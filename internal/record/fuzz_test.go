@@ -40,9 +40,10 @@ func members(t testing.TB, object []byte) (out []member) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := member{key: key.(string)}
-		if err := d.Decode(&m.value); err != nil {
-			t.Fatal(err)
+		name, ok := key.(string)
+		m := member{key: name}
+		if err := d.Decode(&m.value); err != nil || !ok {
+			t.Fatal(err, ok)
 		}
 		out = append(out, m)
 	}

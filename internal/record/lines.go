@@ -80,7 +80,7 @@ func (l *lineReader) numbered(p physical, feed int) physical {
 // rest returns what stands before the end of the body, then its error. What stands before another error is a part of a line and is
 // no line: the object will be read again, or be set aside whole.
 func (l *lineReader) rest() (physical, error) {
-	if l.err == io.EOF && l.have > l.pos {
+	if AtEnd(l.err) && l.have > l.pos {
 		return l.take(l.have-l.pos, 0), nil
 	}
 	return physical{}, l.err
@@ -106,7 +106,7 @@ func (l *lineReader) takeLong() (physical, error) {
 		l.read()
 	}
 	l.pos = l.have
-	if l.err != io.EOF {
+	if !AtEnd(l.err) {
 		return physical{}, l.err
 	}
 	return l.numbered(physical{text: l.buf[:l.max], beyond: beyond}, 0), nil
@@ -135,7 +135,7 @@ func (l *lineReader) read() {
 	for range maxEmptyReads {
 		n, err := l.r.Read(l.buf[l.have:])
 		if n > 0 && l.tee != nil {
-			if _, werr := l.tee.Write(l.buf[l.have : l.have+n]); werr != nil && (err == nil || err == io.EOF) {
+			if _, werr := l.tee.Write(l.buf[l.have : l.have+n]); werr != nil && (err == nil || AtEnd(err)) {
 				err = werr
 			}
 		}

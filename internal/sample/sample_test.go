@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -50,7 +49,7 @@ func rows(t testing.TB, objs []Object) (out []record.Row) {
 		}
 		for {
 			var r record.Row
-			if err := d.Next(&r); err == io.EOF {
+			if err := d.Next(&r); record.AtEnd(err) {
 				break
 			} else if err != nil {
 				t.Fatal(err)
