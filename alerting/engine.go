@@ -137,4 +137,3 @@ func (q queryEngine) query(ctx context.Context, src letheql.Source, r letheql.Re
 	r.Now = q.now()
 	return e.Query(ctx, r)
 }
-

@@ -23,6 +23,16 @@ func TargetPrefix(t Target) string { return t.String() + "/" }
 // ManifestKey returns the key of a target's manifest.
 func ManifestKey(t Target) string { return TargetPrefix(t) + "manifest.json" }
 
+// TargetOfManifest parses the key of a manifest. It is false for every other key.
+func TargetOfManifest(key string) (Target, bool) {
+	name, ok := strings.CutSuffix(key, "/manifest.json")
+	if !ok {
+		return Target{}, false
+	}
+	t, err := ParseTarget(name)
+	return t, err == nil
+}
+
 // BlockKey returns the key of a block. The id is unique for ever (see package catalog).
 func BlockKey(t Target, h Hour, id string) string {
 	return TargetPrefix(t) + h.String() + "/" + id + ".parquet"

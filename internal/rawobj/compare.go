@@ -99,7 +99,32 @@ func (s *Set) decide(ctx context.Context, f *family) error {
 	if err := s.decideWithin(ctx, ms); err != nil {
 		return err
 	}
+	if err := s.decideCounted(ctx, ms); err != nil {
+		return err
+	}
 	return s.decideConsumed(ctx, f, ms)
+}
+
+// counted tells whether the caller has counted an entry's lines before.
+func (s *Set) counted(e *entry) bool { return s.opts.Counted != nil && s.opts.Counted(e.object) }
+
+// decideCounted finds the members that a counted member begins with, or equals. That it is the beginning of others decideWithin knows.
+func (s *Set) decideCounted(ctx context.Context, ms []measured) error {
+	for _, c := range ms {
+		if !s.counted(c.entry) {
+			continue
+		}
+		at, err := s.measure(ctx, c.entry, lengths(ms))
+		if err != nil {
+			return err
+		}
+		for _, m := range ms {
+			if m.entry != c.entry && at[m.body.Length] == m.body.Digest {
+				m.skip = m.body.Length
+			}
+		}
+	}
+	return nil
 }
 
 // decideWithin compares the members of a family with each other.

@@ -44,6 +44,9 @@ type Options struct {
 	// Sealed, where it is set, returns what is remembered beside a sealed day ("2006-01-02") in which an object's first record lies; nothing for
 	// a day that is not sealed. It is asked once for each day. See catalog.SealedBodies.
 	Sealed func(ctx context.Context, day string) ([]catalog.Body, error)
+	// Counted marks objects of the set whose lines the caller has counted before: what lies in them, no other contributes, whichever is the
+	// longer one. nil marks none.
+	Counted func(objstore.Object) bool
 	// MaxDecoded is how long a decoded body may be in bytes; 0 means record.MaxDecoded.
 	MaxDecoded int64
 }

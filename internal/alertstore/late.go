@@ -1,0 +1,151 @@
+package alertstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"path"
+	"slices"
+
+	"lethe/alerting"
+	"lethe/internal/catalog"
+	"lethe/internal/rawobj"
+	"lethe/internal/record"
+	"lethe/objstore"
+)
+
+// Late implements alerting.View. Rows come target by target, and within a target in the order in which their objects arrived. A body that
+// begins with what another object has brought contributes only the rest: objects that were accounted for count as having brought
+// theirs, as long as they are listed or the manifest remembers them.
+func (v *view) Late(ctx context.Context, q alerting.LateSelect) iter.Seq2[alerting.KindRow, error] {
+	return func(yield func(alerting.KindRow, error) bool) {
+		for _, p := range v.sortedTargets() {
+			if more, err := v.lateOf(ctx, p, q, yield); err != nil {
+				yield(alerting.KindRow{}, gone(err))
+				return
+			} else if !more {
+				return
+			}
+		}
+	}
+}
+
+// objects of a target, as far as they matter to late lines.
+type objects struct {
+	// fresh are new since the last evaluation; pending were accounted for and are not consumed yet; old were accounted for and consumed.
+	fresh, pending, old []objstore.Object
+	isFresh             map[string]bool
+}
+
+func (v *view) lateOf(ctx context.Context, p *pinned, q alerting.LateSelect, yield func(alerting.KindRow, error) bool) (more bool, err error) {
+	o, err := v.sort(ctx, p, q)
+	if err != nil || len(o.fresh) == 0 {
+		return true, err
+	}
+	set, err := rawobj.Resolve(ctx, v.bucket, slices.Concat(o.fresh, o.pending), countedBodies(p, o), rawobj.Options{
+		Target: p.target, Consumed: o.old,
+		Counted: func(obj objstore.Object) bool { return !o.isFresh[obj.Key] },
+	})
+	if err != nil {
+		return false, fmt.Errorf("late lines of %s: %w", p.target, err)
+	}
+	for i := range set.Len() {
+		obj := set.Object(i)
+		if !o.isFresh[obj.Key] || set.Duplicate(i) {
+			continue
+		}
+		more, err := v.lateIn(ctx, p, set, i, q, yield)
+		if errors.Is(err, record.ErrUnreadable) {
+			// The compactor will put it into quarantine; what could be read of it has been counted.
+			v.log.Warn("A raw object does not decode; its late lines are not counted by alert rules", "key", obj.Key, "err", err)
+			continue
+		}
+		if err != nil || !more {
+			return more, err
+		}
+	}
+	return true, nil
+}
+
+// sort tells the raw objects of a target apart. One that was consumed after the listing is looked up.
+func (v *view) sort(ctx context.Context, p *pinned, q alerting.LateSelect) (objects, error) {
+	o := objects{isFresh: map[string]bool{}}
+	consumed := map[string]bool{}
+	for _, c := range p.snapshot.Manifest.Consumed {
+		consumed[c.Key] = true
+	}
+	for _, obj := range p.raw {
+		isConsumed := consumed[obj.Key]
+		delete(consumed, obj.Key)
+		switch {
+		case !q.Seen(alerting.Arrival{Key: obj.Key, Target: p.target}):
+			o.add(obj)
+		case isConsumed:
+			o.old = append(o.old, obj)
+		default:
+			o.pending = append(o.pending, obj)
+		}
+	}
+	for key := range consumed {
+		if q.Seen(alerting.Arrival{Key: key, Target: p.target}) {
+			continue
+		}
+		attrs, err := v.bucket.Stat(ctx, key)
+		if err != nil {
+			return o, fmt.Errorf("stat %s: %w", key, err)
+		}
+		o.add(objstore.Object{Key: key, Size: attrs.Size, LastModified: attrs.LastModified})
+	}
+	return o, nil
+}
+
+func (o *objects) add(obj objstore.Object) {
+	o.fresh = append(o.fresh, obj)
+	o.isFresh[obj.Key] = true
+}
+
+// countedBodies returns what the manifest remembers of bodies that were counted: one of their objects is not fresh. It was accounted for,
+// or it is gone, which the compactor allows only after that.
+func countedBodies(p *pinned, o objects) []catalog.Body {
+	fresh := map[string]bool{}
+	for _, obj := range o.fresh {
+		fresh[path.Base(obj.Key)] = true
+	}
+	var out []catalog.Body
+	for _, b := range p.snapshot.Manifest.Bodies {
+		if slices.ContainsFunc(b.Names, func(name string) bool { return !fresh[name] }) {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// lateIn yields the late lines of one object.
+func (v *view) lateIn(ctx context.Context, p *pinned, set *rawobj.Set, i int, q alerting.LateSelect, yield func(alerting.KindRow, error) bool) (more bool, err error) {
+	rows, err := set.Open(ctx, i)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	arrived, watermark := set.Object(i).LastModified.UnixNano(), p.snapshot.Manifest.Watermark
+	for {
+		row := alerting.KindRow{Kind: p.target.Kind}
+		if err := rows.Next(&row.Row); err != nil {
+			if errors.Is(err, io.EOF) {
+				return true, nil
+			}
+			return false, err
+		}
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		if row.Time > q.Through || watermark != 0 && row.Time < watermark || arrived-row.Time > int64(q.MaxAge) {
+			continue
+		}
+		if !yield(row, nil) {
+			return false, nil
+		}
+	}
+}

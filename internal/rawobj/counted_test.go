@@ -1,0 +1,27 @@
+package rawobj
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lethe/objstore"
+)
+
+// What a counted object holds, no other contributes: neither a copy, nor its beginning, nor the same lines in a longer one, whichever
+// arrived first.
+func TestCounted(t *testing.T) {
+	b := newBench(t)
+	b.put("begin.jsonl", []byte(lines(0, 2)))
+	b.put("copy.jsonl", []byte(lines(0, 3)))
+	counted := b.put("counted.jsonl.gz", zip(t, lines(0, 3)))
+	b.put("longer.jsonl", []byte(lines(0, 4)))
+	b.put("other.jsonl", []byte(lines(0, 1)+lines(7, 8)))
+	set := resolve(t, b.bucket, b.list(), nil, Options{Counted: func(o objstore.Object) bool { return o.Key == counted }})
+	got, _ := readSet(t, set)
+	delete(got, "counted.jsonl.gz")
+	want := map[string][]string{"begin.jsonl": nil, "copy.jsonl": nil, "longer.jsonl": {"line 3"}, "other.jsonl": {"line 0", "line 7"}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
