@@ -44,8 +44,13 @@ func (v *view) lateOf(ctx context.Context, p *pinned, q alerting.LateSelect, yie
 	if err != nil || len(o.fresh) == 0 {
 		return true, err
 	}
-	set, err := rawobj.Resolve(ctx, v.bucket, slices.Concat(o.fresh, o.pending), countedBodies(p, o), rawobj.Options{
+	sealed := catalog.SealedBodies(v.bucket, &p.snapshot)
+	set, err := rawobj.Resolve(ctx, v.bucket, slices.Concat(o.fresh, o.pending), o.counted(p.snapshot.Manifest.Bodies), rawobj.Options{
 		Target: p.target, Consumed: o.old,
+		Sealed: func(ctx context.Context, day string) ([]catalog.Body, error) {
+			bodies, err := sealed(ctx, day)
+			return o.counted(bodies), err
+		},
 		Counted: func(obj objstore.Object) bool { return !o.isFresh[obj.Key] },
 	})
 	if err != nil {
@@ -106,15 +111,15 @@ func (o *objects) add(obj objstore.Object) {
 	o.isFresh[obj.Key] = true
 }
 
-// countedBodies returns what the manifest remembers of bodies that were counted: one of their objects is not fresh. It was accounted for,
-// or it is gone, which the compactor allows only after that.
-func countedBodies(p *pinned, o objects) []catalog.Body {
+// counted returns those of the bodies that are remembered whose lines were counted: one of their objects is not fresh. It was accounted
+// for, or it is gone, which the compactor allows only after that.
+func (o *objects) counted(bodies []catalog.Body) []catalog.Body {
 	fresh := map[string]bool{}
 	for _, obj := range o.fresh {
 		fresh[path.Base(obj.Key)] = true
 	}
 	var out []catalog.Body
-	for _, b := range p.snapshot.Manifest.Bodies {
+	for _, b := range bodies {
 		if slices.ContainsFunc(b.Names, func(name string) bool { return !fresh[name] }) {
 			out = append(out, b)
 		}
