@@ -106,11 +106,11 @@ func (c *counter) visitStages(b *Batch) error {
 		}
 		v := float64(len(entry.Line))
 		if c.node.fn.unwrap {
-			if entry.Failed() {
-				return c.node.failed(entry)
-			}
 			if !entry.HasValue {
 				continue
+			}
+			if entry.Failed() {
+				return c.node.failed(entry)
 			}
 			v = entry.Value
 		}

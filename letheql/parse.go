@@ -233,10 +233,18 @@ func (e *Expr) wordPos(vs *parser.VectorSelector, name string) int {
 
 // attach sorts the stages: filters on the line as it was written are the source's work, wherever they stand.
 func (s *Selector) attach(stages pipeline.Pipeline) {
+	formatted := false
 	for _, st := range stages {
-		if f, ok := st.(*pipeline.LineFilter); ok {
-			s.Filters = append(s.Filters, LineFilter{Op: filterOp(f.Op), Text: f.Text})
-			continue
+		switch x := st.(type) {
+		case *pipeline.LineFilter:
+			if !formatted {
+				s.Filters = append(s.Filters, LineFilter{Op: filterOp(x.Op), Text: x.Text})
+				continue
+			}
+		case *pipeline.LineFormat:
+			formatted = true
+		case *pipeline.Unwrap:
+			s.unwrap, s.unwrapped = true, x.Label
 		}
 		s.run = append(s.run, st)
 	}

@@ -83,6 +83,136 @@ func (p *stageParser) unexpected(pos int, want string) error {
 	return errorAt(p.src, pos, "unexpected %q, expected %s", p.src[pos:max(end, pos+1)], want)
 }
 
+// stage reads what follows a pipe: a parser, a format, an unwrap, or else a condition on labels.
 func (p *stageParser) stage(at int) (pipeline.Stage, error) {
-	return nil, p.unexpected(skipSpace(p.src, at+1), "a filter: |= != |~ !~")
+	pos := skipSpace(p.src, at+1)
+	name := p.ident(pos)
+	after := pos + len(name)
+	next := skipSpace(p.src, after)
+	if name == "" && !strings.HasPrefix(p.src[pos:], "(") {
+		return nil, p.unexpected(pos, "a filter or stage: "+stageNames)
+	}
+	if name == "" || compareOp(p.src[next:]) != "" {
+		c, err := p.conditions(pos)
+		if err != nil {
+			return nil, err
+		}
+		return pipeline.NewLabelFilter(c), nil
+	}
+	switch name {
+	case "json", "logfmt":
+		return p.extraction(name, after)
+	case "regexp", "pattern", "line_format":
+		return p.textStage(name, next)
+	case "unwrap":
+		return p.unwrap(next)
+	}
+	return nil, errorAt(p.src, pos, "unknown stage %q: there are %s", name, stageNames)
+}
+
+const stageNames = `json, logfmt, regexp, pattern, line_format, unwrap, line filters as |= "text", and label filters as level="error"`
+
+func (p *stageParser) textStage(name string, pos int) (pipeline.Stage, error) {
+	text, end, err := p.str(pos)
+	if err != nil {
+		return nil, err
+	}
+	var s pipeline.Stage
+	switch name {
+	case "regexp":
+		s, err = pipeline.NewRegexp(text)
+	case "pattern":
+		s, err = pipeline.NewPattern(text)
+	default:
+		s, err = pipeline.NewLineFormat(text)
+	}
+	if err != nil {
+		return nil, errorAt(p.src, pos, "%s: %s", name, err)
+	}
+	p.i = end
+	return s, nil
+}
+
+// extraction reads the optional list behind json and logfmt: label="path", label.
+func (p *stageParser) extraction(name string, end int) (pipeline.Stage, error) {
+	var list []pipeline.Extraction
+	start := skipSpace(p.src, end)
+	for pos := start; ; {
+		label := p.ident(pos)
+		if label == "" || keyword(label) {
+			if len(list) > 0 {
+				return nil, p.unexpected(pos, "a label")
+			}
+			break
+		}
+		x := pipeline.Extraction{Name: label, Path: label}
+		end = pos + len(label)
+		if eq := skipSpace(p.src, end); strings.HasPrefix(p.src[eq:], "=") {
+			var err error
+			if x.Path, end, err = p.str(skipSpace(p.src, eq+1)); err != nil {
+				return nil, err
+			}
+		}
+		list = append(list, x)
+		comma := skipSpace(p.src, end)
+		if !strings.HasPrefix(p.src[comma:], ",") {
+			break
+		}
+		pos = skipSpace(p.src, comma+1)
+	}
+	p.i = end
+	if name == "logfmt" {
+		return pipeline.NewLogfmt(list), nil
+	}
+	s, err := pipeline.NewJSON(list)
+	if err != nil {
+		return nil, errorAt(p.src, start, "%s", err)
+	}
+	return s, nil
+}
+
+// keyword holds for the words of PromQL that may follow a selector.
+func keyword(s string) bool {
+	switch strings.ToLower(s) {
+	case "offset", "and", "or", "unless":
+		return true
+	}
+	return false
+}
+
+// unwrap reads the label, or the conversion with the label in parentheses.
+func (p *stageParser) unwrap(pos int) (pipeline.Stage, error) {
+	label, conv := p.ident(pos), ""
+	if label == "" {
+		return nil, p.unexpected(pos, "the label to unwrap")
+	}
+	end := pos + len(label)
+	if open := skipSpace(p.src, end); strings.HasPrefix(p.src[open:], "(") {
+		conv = label
+		arg := skipSpace(p.src, open+1)
+		label = p.ident(arg)
+		closing := skipSpace(p.src, arg+len(label))
+		if label == "" || !strings.HasPrefix(p.src[closing:], ")") {
+			return nil, p.unexpected(arg+len(label), "a label and )")
+		}
+		end = closing + 1
+	}
+	u, err := pipeline.NewUnwrap(label, conv)
+	if err != nil {
+		return nil, errorAt(p.src, pos, "%s", err)
+	}
+	p.i = end
+	return u, nil
+}
+
+// ident returns the name at pos, "" where there is none.
+func (p *stageParser) ident(pos int) string {
+	end := pos
+	for end < len(p.src) && isWord(p.src[end]) && p.src[end] != ':' {
+		end++
+	}
+	if end > pos && isDigit(p.src[pos]) {
+		return ""
+	}
+	return p.src[pos:end]
 }

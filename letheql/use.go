@@ -26,6 +26,9 @@ func (e *Expr) checkLog(vs *parser.VectorSelector) error {
 	if vs.Timestamp != nil || vs.StartOrEnd != 0 {
 		return errorAt(e.text, int(vs.PosRange.Start), "@ does not apply to a query for lines: set the time of the query")
 	}
+	if e.byPos[int(vs.PosRange.Start)].unwrap {
+		return errorAt(e.text, int(vs.PosRange.Start), "unwrap makes numbers of lines: put a function around it, as in avg_over_time(%s [5m])", e.render(vs))
+	}
 	return nil
 }
 
@@ -34,10 +37,10 @@ func (e *Expr) checkCall(vs *parser.VectorSelector, path []parser.Node) error {
 	at := int(vs.PosRange.Start)
 	call, inRange := callAround(path)
 	if !inRange {
-		return errorAt(e.text, at, "a log selector stands for lines, not for numbers: count them, as in count_over_time(%s[5m])", e.render(vs))
+		return errorAt(e.text, at, "a log selector stands for lines, not for numbers: count them, as in count_over_time(%s [5m])", e.render(vs))
 	}
 	if call == nil {
-		return errorAt(e.text, at, "a range of lines needs a function around it, as in count_over_time(%s[5m])", e.render(vs))
+		return errorAt(e.text, at, "a range of lines needs a function around it, as in count_over_time(%s [5m])", e.render(vs))
 	}
 	unwrap := e.byPos[at].unwrap
 	if _, ok := funcOf(call.Func.Name, unwrap); !ok {

@@ -33,7 +33,7 @@ type Entry struct {
 	Line []byte
 	// Time is the line's time in Unix nanoseconds.
 	Time int64
-	// Value is what an unwrap stage found; HasValue is set only then.
+	// Value is what an unwrap stage found; HasValue is set where the label was there, also if it was not a number.
 	Value    float64
 	HasValue bool
 

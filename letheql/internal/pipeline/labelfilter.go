@@ -1,0 +1,219 @@
+package pipeline
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// Condition is what a label filter asks for.
+type Condition interface {
+	// text is the condition as it stands in a query, in parentheses where it binds less than its place needs.
+	text(bind int) string
+	holds(e *Entry) bool
+	labels() []string
+}
+
+// How tightly conditions bind.
+const (
+	bindOr = iota
+	bindAnd
+)
+
+// LabelFilter keeps lines by their labels.
+type LabelFilter struct{ cond Condition }
+
+// NewLabelFilter returns a stage.
+func NewLabelFilter(c Condition) *LabelFilter { return &LabelFilter{c} }
+
+// String implements Stage.
+func (f *LabelFilter) String() string { return "| " + f.cond.text(bindOr) }
+
+// Labels implements Stage.
+func (f *LabelFilter) Labels() []string { return f.cond.labels() }
+
+// Process implements Stage.
+func (f *LabelFilter) Process(e *Entry) bool { return f.cond.holds(e) }
+
+type both struct {
+	a, b Condition
+	or   bool
+}
+
+// And holds where both hold.
+func And(a, b Condition) Condition { return both{a, b, false} }
+
+// Or holds where one holds.
+func Or(a, b Condition) Condition { return both{a, b, true} }
+
+func (c both) text(bind int) string {
+	// Chains lean to the left, as they are read; on the right, a chain stands in parentheses.
+	s, own := c.a.text(bindOr)+" or "+c.b.text(bindAnd), bindOr
+	if !c.or {
+		s, own = c.a.text(bindAnd)+" and "+c.b.text(bindAnd+1), bindAnd
+	}
+	if bind > own {
+		return "(" + s + ")"
+	}
+	return s
+}
+
+func (c both) holds(e *Entry) bool {
+	// Both sides run, since each may mark the line.
+	a, b := c.a.holds(e), c.b.holds(e)
+	if c.or {
+		return a || b
+	}
+	return a && b
+}
+
+func (c both) labels() []string { return slices.Concat(c.a.labels(), c.b.labels()) }
+
+type stringCondition struct{ m *labels.Matcher }
+
+// MatchLabel compares a label's text by one of = != =~ !~. A label that is not there is empty.
+func MatchLabel(name, op, value string) (Condition, error) {
+	for _, t := range []labels.MatchType{labels.MatchEqual, labels.MatchNotEqual, labels.MatchRegexp, labels.MatchNotRegexp} {
+		if t.String() == op {
+			m, err := labels.NewMatcher(t, name, value)
+			return stringCondition{m}, err
+		}
+	}
+	return nil, errors.New("a text is compared by one of = != =~ !~, not by " + op)
+}
+
+func (c stringCondition) text(int) string {
+	return c.m.Name + c.m.Type.String() + Quote(c.m.Value)
+}
+
+func (c stringCondition) holds(e *Entry) bool {
+	v, _ := e.Get(c.m.Name)
+	return c.m.Matches(v)
+}
+
+func (c stringCondition) labels() []string { return []string{c.m.Name} }
+
+type numberCondition struct {
+	name, op, literal string
+	value             float64
+	parse             func(string) (float64, error)
+}
+
+// CompareLabel compares a label as a number, a duration (250ms, 1h30m) or a size (20MB, 5KiB), by one of == = != > >= < <=. What kind it is,
+// the literal says.
+func CompareLabel(name, op, literal string) (Condition, error) {
+	if !slices.Contains([]string{"==", "=", "!=", ">", ">=", "<", "<="}, op) {
+		return nil, errors.New("a number is compared by one of == != > >= < <=, not by " + op)
+	}
+	if op == "=" {
+		op = "=="
+	}
+	for _, parse := range []func(string) (float64, error){parseNumber, parseDuration, parseBytes} {
+		if v, err := parse(literal); err == nil {
+			return numberCondition{name, op, literal, v, parse}, nil
+		}
+	}
+	return nil, errors.New(strconv.Quote(literal) + " is neither number, duration nor size; a text stands in quotes")
+}
+
+func (c numberCondition) text(int) string { return c.name + " " + c.op + " " + c.literal }
+
+// holds drops lines without the label. A line whose label is not a number is marked and kept, and so is one that failed before.
+func (c numberCondition) holds(e *Entry) bool {
+	if e.Failed() {
+		return true
+	}
+	s, ok := e.Get(c.name)
+	if !ok {
+		return false
+	}
+	v, err := c.parse(s)
+	if err != nil {
+		e.Fail(ErrFilter, err.Error())
+		return true
+	}
+	switch c.op {
+	case "==":
+		return v == c.value
+	case "!=":
+		return v != c.value
+	case ">":
+		return v > c.value
+	case ">=":
+		return v >= c.value
+	case "<":
+		return v < c.value
+	}
+	return v <= c.value
+}
+
+func (c numberCondition) labels() []string { return []string{c.name} }
+
+func parseNumber(s string) (float64, error) { return strconv.ParseFloat(s, 64) }
+
+// parseDuration reads Go's and Prometheus's durations, in seconds.
+func parseDuration(s string) (float64, error) {
+	d, err := time.ParseDuration(s)
+	if err == nil {
+		return d.Seconds(), nil
+	}
+	if p, perr := model.ParseDuration(s); perr == nil {
+		return time.Duration(p).Seconds(), nil
+	}
+	return 0, err
+}
+
+func parseBytes(s string) (float64, error) {
+	n, err := humanize.ParseBytes(s)
+	return float64(n), err
+}
+
+// Unwrap makes a number of a label.
+type Unwrap struct {
+	// Label is the name, Conv "" for a number, else duration, duration_seconds or bytes.
+	Label, Conv string
+	parse       func(string) (float64, error)
+}
+
+// NewUnwrap returns a stage, or why the conversion is not known.
+func NewUnwrap(label, conv string) (*Unwrap, error) {
+	switch conv {
+	case "":
+		return &Unwrap{label, conv, parseNumber}, nil
+	case "duration", "duration_seconds":
+		return &Unwrap{label, conv, parseDuration}, nil
+	case "bytes":
+		return &Unwrap{label, conv, parseBytes}, nil
+	}
+	return nil, errors.New("unknown conversion " + strconv.Quote(conv) + ": there are duration, duration_seconds and bytes")
+}
+
+// String implements Stage.
+func (u *Unwrap) String() string {
+	if u.Conv != "" {
+		return "| unwrap " + u.Conv + "(" + u.Label + ")"
+	}
+	return "| unwrap " + u.Label
+}
+
+// Labels implements Stage.
+func (u *Unwrap) Labels() []string { return []string{u.Label} }
+
+// Process implements Stage. A line without the label has no value; one whose label is not a number is marked.
+func (u *Unwrap) Process(e *Entry) bool {
+	s, ok := e.Get(u.Label)
+	if !ok {
+		return true
+	}
+	v, err := u.parse(s)
+	if err != nil {
+		e.Fail(ErrSample, err.Error())
+	}
+	e.Value, e.HasValue = v, true
+	return true
+}

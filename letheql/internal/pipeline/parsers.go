@@ -1,0 +1,281 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/buger/jsonparser"
+	"github.com/go-logfmt/logfmt"
+)
+
+// Extraction takes one value out of a line under a name of its own.
+type Extraction struct {
+	// Name of the label.
+	Name string
+	// Path is where the value stands: a key of logfmt, or a path of JSON as servers[0].name.
+	Path string
+	keys []string
+}
+
+func extractions(list []Extraction) string {
+	parts := make([]string, len(list))
+	for i, x := range list {
+		parts[i] = x.Name
+		if x.Path != x.Name {
+			parts[i] += "=" + Quote(x.Path)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// JSON makes labels of a line that is a JSON object. Nested keys are joined by an underscore; arrays and nulls are left out.
+type JSON struct{ only []Extraction }
+
+// NewJSON returns a stage that takes out the given paths, or all keys where there are none.
+func NewJSON(only []Extraction) (*JSON, error) {
+	for i := range only {
+		keys, err := jsonPath(only[i].Path)
+		if err != nil {
+			return nil, err
+		}
+		only[i].keys = keys
+	}
+	return &JSON{only}, nil
+}
+
+// jsonPath splits servers[0].name and ["a b"].c into keys; an index is kept as [0].
+func jsonPath(path string) ([]string, error) {
+	bad := fmt.Errorf("invalid path %q: write keys as in request.headers[0], and other keys as in [\"x y\"]", path)
+	var keys []string
+	for rest := path; rest != ""; {
+		switch {
+		case strings.HasPrefix(rest, `["`):
+			end := strings.Index(rest, `"]`)
+			if end < 2 {
+				return nil, bad
+			}
+			keys, rest = append(keys, rest[2:end]), rest[end+2:]
+		case rest[0] == '[':
+			end := strings.IndexByte(rest, ']')
+			if end < 2 || strings.Trim(rest[1:end], "0123456789") != "" {
+				return nil, bad
+			}
+			keys, rest = append(keys, rest[:end+1]), rest[end+1:]
+		default:
+			rest = strings.TrimPrefix(rest, ".")
+			end := strings.IndexAny(rest, ".[")
+			if end < 0 {
+				end = len(rest)
+			}
+			if end == 0 {
+				return nil, bad
+			}
+			keys, rest = append(keys, rest[:end]), rest[end:]
+		}
+	}
+	if len(keys) == 0 {
+		return nil, bad
+	}
+	return keys, nil
+}
+
+// String implements Stage.
+func (s *JSON) String() string { return strings.TrimSpace("| json " + extractions(s.only)) }
+
+// Labels implements Stage.
+func (s *JSON) Labels() []string { return nil }
+
+// Process implements Stage.
+func (s *JSON) Process(e *Entry) bool {
+	line := bytes.TrimSpace(e.Line)
+	if len(line) == 0 || line[0] != '{' || !json.Valid(line) {
+		e.Fail(ErrJSON, "the line is not a JSON object")
+		return true
+	}
+	if len(s.only) == 0 {
+		s.all(e, line, "")
+		return true
+	}
+	for _, x := range s.only {
+		value, kind, _, err := jsonparser.Get(line, x.keys...)
+		switch {
+		case errors.Is(err, jsonparser.KeyPathNotFoundError):
+			continue
+		case err != nil:
+			e.Fail(ErrJSON, err.Error())
+			return true
+		}
+		e.Extract(x.Name, jsonValue(value, kind, true))
+	}
+	return true
+}
+
+// all stores the keys of an object. The depth is bounded, since json.Valid refuses lines that are nested too deep.
+func (s *JSON) all(e *Entry, object []byte, prefix string) {
+	err := jsonparser.ObjectEach(object, func(key, value []byte, kind jsonparser.ValueType, _ int) error {
+		name := prefix + string(key)
+		if kind == jsonparser.Object {
+			s.all(e, value, name+"_")
+			return nil
+		}
+		e.Extract(name, jsonValue(value, kind, false))
+		return nil
+	})
+	if err != nil {
+		e.Fail(ErrJSON, err.Error())
+	}
+}
+
+// jsonValue is a value as a label holds it. Objects and arrays are text where they were asked for by name.
+func jsonValue(value []byte, kind jsonparser.ValueType, nested bool) string {
+	switch kind {
+	case jsonparser.String:
+		if s, err := jsonparser.ParseString(value); err == nil {
+			return s
+		}
+		return string(value)
+	case jsonparser.Number, jsonparser.Boolean:
+		return string(value)
+	case jsonparser.Object, jsonparser.Array:
+		if nested {
+			return string(value)
+		}
+	}
+	return ""
+}
+
+// Logfmt makes labels of the pairs key=value in a line.
+type Logfmt struct{ only []Extraction }
+
+// NewLogfmt returns a stage that takes out the given keys, or all where there are none.
+func NewLogfmt(only []Extraction) *Logfmt { return &Logfmt{only} }
+
+// String implements Stage.
+func (s *Logfmt) String() string { return strings.TrimSpace("| logfmt " + extractions(s.only)) }
+
+// Labels implements Stage.
+func (s *Logfmt) Labels() []string { return nil }
+
+// Process implements Stage. The pairs before a mistake are kept.
+func (s *Logfmt) Process(e *Entry) bool {
+	d := logfmt.NewDecoderSize(bytes.NewReader(e.Line), len(e.Line)+2)
+	for d.ScanRecord() {
+		for d.ScanKeyval() {
+			s.pair(e, string(d.Key()), string(d.Value()))
+		}
+	}
+	if err := d.Err(); err != nil {
+		e.Fail(ErrLogfmt, err.Error())
+	}
+	return true
+}
+
+func (s *Logfmt) pair(e *Entry, key, value string) {
+	if len(s.only) == 0 {
+		e.Extract(key, value)
+		return
+	}
+	for _, x := range s.only {
+		if x.Path == key {
+			e.Extract(x.Name, value)
+		}
+	}
+}
+
+// Regexp makes labels of the named groups of an expression. A line that does not match gets none.
+type Regexp struct {
+	text string
+	re   *regexp.Regexp
+}
+
+// NewRegexp returns a stage, or why the expression cannot be used.
+func NewRegexp(text string) (*Regexp, error) {
+	re, err := regexp.Compile(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range re.SubexpNames() {
+		if name != "" {
+			return &Regexp{text, re}, nil
+		}
+	}
+	return nil, errors.New("the expression names no label: write a group as (?P<name>…)")
+}
+
+// String implements Stage.
+func (s *Regexp) String() string { return "| regexp " + Quote(s.text) }
+
+// Labels implements Stage.
+func (s *Regexp) Labels() []string { return nil }
+
+// Process implements Stage.
+func (s *Regexp) Process(e *Entry) bool {
+	m := s.re.FindSubmatch(e.Line)
+	for i, name := range s.re.SubexpNames() {
+		if name != "" && i < len(m) {
+			e.Extract(name, string(m[i]))
+		}
+	}
+	return true
+}
+
+// Pattern makes labels of what stands between fixed texts, as in <ip> - - <_> "<method> <path>".
+type Pattern struct {
+	text string
+	// lits are the texts around the captures: one before each and one at the end.
+	lits  [][]byte
+	names []string
+}
+
+// NewPattern returns a stage, or why the pattern cannot be used.
+func NewPattern(text string) (*Pattern, error) {
+	p := &Pattern{text: text}
+	lit, named := "", false
+	for rest := text; rest != ""; {
+		end := strings.IndexByte(rest, '>')
+		if rest[0] != '<' || end < 2 || Sanitize(rest[1:end]) != rest[1:end] {
+			lit, rest = lit+rest[:1], rest[1:]
+			continue
+		}
+		if len(p.names) > 0 && lit == "" {
+			return nil, errors.New("two captures need a text between them")
+		}
+		name := rest[1:end]
+		named = named || name != "_"
+		p.lits, p.names = append(p.lits, []byte(lit)), append(p.names, name)
+		lit, rest = "", rest[end+1:]
+	}
+	if !named {
+		return nil, errors.New("the pattern names no label: write a capture as <name>")
+	}
+	p.lits = append(p.lits, []byte(lit))
+	return p, nil
+}
+
+// String implements Stage.
+func (p *Pattern) String() string { return "| pattern " + Quote(p.text) }
+
+// Labels implements Stage.
+func (p *Pattern) Labels() []string { return nil }
+
+// Process implements Stage. A capture whose following text is not found takes the rest of the line, and the pattern ends there.
+func (p *Pattern) Process(e *Entry) bool {
+	rest, ok := bytes.CutPrefix(e.Line, p.lits[0])
+	for i, name := range p.names {
+		if !ok {
+			return true
+		}
+		value := rest
+		if next := p.lits[i+1]; len(next) > 0 {
+			value, rest, ok = bytes.Cut(rest, next)
+		}
+		if name != "_" {
+			e.Extract(name, string(value))
+		}
+	}
+	return true
+}
