@@ -183,9 +183,8 @@ func (p *pass) openBlock(ctx context.Context, t layout.Target, b *catalog.Block)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.Key, err)
 	}
-	if m := f.Meta(); m.Rows != b.Rows || m.Min != b.Min || m.Max != b.Max || m.Text != b.Text {
-		return nil, fmt.Errorf("%s: %w: it holds %d rows from %d to %d, the manifest says %d from %d to %d",
-			b.Key, block.ErrCorrupt, m.Rows, m.Min, m.Max, b.Rows, b.Min, b.Max)
+	if err := sameMeta(f.Meta(), b); err != nil {
+		return nil, fmt.Errorf("%s: %w", b.Key, err)
 	}
 	return f, nil
 }
