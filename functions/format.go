@@ -20,6 +20,6 @@ func (h *handler) parseQuery(w http.ResponseWriter, r *http.Request, f form) err
 	if err != nil {
 		return err
 	}
-	writeData(w, r, e)
+	writeData(w, r, tree(e))
 	return nil
 }

@@ -184,15 +184,13 @@ type Schedule struct {
 	Time time.Time `json:"time"`
 }
 
-// Compact runs a compaction for each event, and returns what it did. Events that come twice, or two at a time, do no harm.
-// The compaction gets the time by which it must have ended; the zero time is none.
-func Compact[S any](run func(ctx context.Context, deadline time.Time) (S, error)) func(context.Context, Schedule) (S, error) {
+// Compact runs a compaction for each event, and returns what it did. Events that come twice, or two at a time, do no harm. The deadline of
+// the context is some time before that of the invocation.
+func Compact[S any](run func(ctx context.Context) (S, error)) func(context.Context, Schedule) (S, error) {
 	return func(ctx context.Context, _ Schedule) (S, error) {
-		at, ok := ctx.Deadline()
-		if !ok {
-			return run(ctx, time.Time{})
-		}
-		return run(ctx, at.Add(-stopBefore))
+		ctx, cancel := beforeDeadline(ctx)
+		defer cancel()
+		return run(ctx)
 	}
 }
 

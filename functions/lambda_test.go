@@ -254,8 +254,11 @@ func TestSchedules(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	end, _ := ctx.Deadline()
-	compact := functions.Compact(func(_ context.Context, deadline time.Time) (string, error) { at = deadline; return "", nil })
-	if _, err := compact(ctx, e); err != nil || !at.Before(end) || at.IsZero() {
+	compact := functions.Compact(func(ctx context.Context) (string, error) {
+		at, _ = ctx.Deadline()
+		return "done", nil
+	})
+	if out, err := compact(ctx, e); err != nil || out != "done" || !at.Before(end) || at.IsZero() {
 		t.Error(err, at, end)
 	}
 	if _, err := compact(t.Context(), e); err != nil || !at.IsZero() {

@@ -12,7 +12,7 @@ import (
 
 func TestProbes(t *testing.T) {
 	o := options(logs(0, nil))
-	var broken error = errors.New("planted-secret")
+	broken := errors.New("planted-secret")
 	o.Ready = func(context.Context) error { return broken }
 	s := serve(t, o)
 	if status, _, body := get(t, s, "/-/healthy"); status != http.StatusOK || !strings.Contains(body, " is Healthy.") {

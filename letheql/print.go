@@ -48,3 +48,13 @@ func parent(path []parser.Node) parser.Node {
 	}
 	return path[len(path)-1]
 }
+
+// Stages returns the filters and stages behind a selector of Root, each in canonical form.
+func (e Expr) Stages(vs *parser.VectorSelector) []string {
+	chain := e.stages[int(vs.PosRange.Start)]
+	out := make([]string, len(chain))
+	for i, s := range chain {
+		out[i] = s.String()
+	}
+	return out
+}

@@ -24,7 +24,7 @@ func buildVersion() string {
 }
 
 // common are the flags of every command.
-var common = []string{"storage.bucket bucket", "storage.ca_file ca-file", "cli.config config", "log.level", "log.format"}
+var common = []string{"storage.bucket bucket", "cli.config config", "log.level", "log.format"}
 
 // querying are the flags of what runs queries.
 var querying = []string{
@@ -93,12 +93,23 @@ func (p *program) noCommand(c *cli.Context) error {
 		}
 		return usagef("there is no command %q", name)
 	}
+	if _, ok := p.lookupEnv(runtimeVariable); ok {
+		return p.underRuntime(c.Context)
+	}
 	cli.HelpPrinter(p.stderr, cli.AppHelpTemplate, c.App)
 	return usagef("a command is missing")
 }
 
 func (p *program) commands() []*cli.Command {
 	return []*cli.Command{
+		p.demoCommand(),
+		p.serveCommand(),
+		p.queryCommand(),
+		p.compactCommand(),
+		p.importCommand(),
+		p.inspectCommand(),
+		p.lambdaCommand(),
+		p.fmtCommand(),
 		{
 			Name: "version", Usage: "print the version",
 			Action: p.action(0, 0, func(context.Context, []string) error {

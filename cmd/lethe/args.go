@@ -24,8 +24,9 @@ type args struct {
 	Fix       config.Bool
 	Live      config.Bool
 	Every     config.Duration
-	Dir       config.Text
 	Write     config.Bool
+	Function  config.Text
+	Stream    config.Bool
 }
 
 func newArgs() *args {
@@ -57,7 +58,8 @@ func (a *args) table() []*config.Setting {
 		{Key: "cli.fix", Usage: "delete the objects that no manifest names", Value: &a.Fix},
 		{Key: "cli.live", Usage: "print the keys of the live objects, one a line", Value: &a.Live},
 		{Key: "cli.every", Usage: "do it again after each such time, until Ctrl-C; 0 is once", Value: &a.Every},
-		{Key: "cli.dir", Usage: "folder for the bucket of the demo; without it a new one under the system's folder for temporary files", Value: &a.Dir},
 		{Key: "cli.write", Usage: "write the result back to the file", Value: &a.Write},
+		{Key: "cli.function", Usage: "function that is served under the AWS Lambda runtime: query, compact or alert", Value: &a.Function},
+		{Key: "cli.stream", Usage: "answer queries of a function as a stream; its URL must have the invoke mode RESPONSE_STREAM", Value: &a.Stream},
 	}
 }

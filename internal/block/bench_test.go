@@ -85,7 +85,8 @@ func BenchmarkIndexWriter(b *testing.B) {
 	for b.Loop() {
 		w := newIndexWriter()
 		for i := range rows {
-			w.addLine(rows[i].Log)
+			w.trigrams.add(rows[i].Log)
+			w.grams.add(rows[i].Log)
 			if i%5000 == 4999 {
 				w.trigrams.endPage(false)
 				w.grams.endPage()

@@ -27,8 +27,6 @@ type Config struct {
 type Storage struct {
 	// Bucket is the URL of the bucket: s3://bucket/prefix?endpoint=host:port or file:///path.
 	Bucket Text
-	// CAFile is a PEM file of certificates that are trusted beside the system's.
-	CAFile Text
 }
 
 // Retention says how long lines are kept.

@@ -12,7 +12,6 @@ func (c *Config) table() []*Setting {
 func (c *Config) storageTable() []*Setting {
 	return []*Setting{
 		{Key: "storage.bucket", Usage: "URL of the bucket: s3://bucket/prefix?endpoint=host:port or file:///path", Value: &c.Storage.Bucket},
-		{Key: "storage.ca_file", Usage: "PEM file of certificates that are trusted beside the system's", Value: &c.Storage.CAFile},
 		{Key: "log.level", Usage: "what is logged on stderr: debug, info, warn or error", Value: &c.Log.Level},
 		{Key: "log.format", Usage: "how it is logged: text or json", Value: &c.Log.Format},
 	}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+
+	"lethe/internal/scan"
+	"lethe/letheql"
+	"lethe/objstore"
+)
+
+// openEngine opens the bucket and returns an engine over it, without the limits of what is asked over HTTP.
+func (p *program) openEngine(ctx context.Context) (*letheql.Engine, error) {
+	bucket, err := p.openBucket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	source, err := p.source(bucket)
+	if err != nil {
+		return nil, err
+	}
+	return p.engine(source)
+}
+
+// orNone gives an option its own word for none: the zero that the user wrote would be its default.
+func orNone[T ~int | ~int64](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
+}
+
+func (p *program) source(bucket objstore.Reader) (*scan.Scanner, error) {
+	q := &p.config.Query
+	half := int64(p.config.Cache.Size) / 2
+	return scan.New(bucket, scan.Options{
+		Concurrency: q.Parallel.N, MaxBytes: int64(q.MaxBytes), Memory: int64(q.MaxMemory), TailCache: orNone(half), PageCache: orNone(half),
+		Partial: bool(q.Partial), Now: p.now,
+	})
+}
+
+// engine returns an engine. The limit of lines over HTTP is the handler's business: on the command line there is none.
+func (p *program) engine(source letheql.Source) (*letheql.Engine, error) {
+	q := &p.config.Query
+	return letheql.NewEngine(source, letheql.Options{
+		MaxQueryBytes: int(q.MaxLength), IngestDelay: orNone(q.IngestDelay.Std()), MaxPoints: q.MaxPoints.N, MaxSeries: q.MaxSeries.N,
+		MaxRange: q.MaxRange.Std(), DefaultLimit: max(q.Limit.N, 1), Timeout: orNone(q.Timeout.Std()),
+	})
+}

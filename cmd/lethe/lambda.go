@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/urfave/cli/v2"
+
+	"lethe/compactor"
+	"lethe/functions"
+)
+
+// runtimeVariable is set by the platform that runs functions.
+const runtimeVariable = "AWS_LAMBDA_RUNTIME_API"
+
+// functionNames are what LETHE_FUNCTION may say.
+var functionNames = []string{"query", "compact"}
+
+func (p *program) lambdaCommand() *cli.Command {
+	return &cli.Command{
+		Name: "lambda", Usage: "serve a function under the AWS Lambda runtime, or say how to try it", ArgsUsage: strings.Join(functionNames, "|"),
+		Flags: flags(p.config, join([]string{"cli.stream stream"}, listening, querying, compacting)...),
+		Action: p.action(1, 1, func(ctx context.Context, args []string) error {
+			if _, ok := p.lookupEnv(runtimeVariable); ok {
+				return p.function(ctx, args[0])
+			}
+			return p.howToTry(args[0])
+		}),
+	}
+}
+
+// underRuntime serves the function that LETHE_FUNCTION names. It is what the binary does without arguments under the runtime.
+func (p *program) underRuntime(ctx context.Context) error {
+	if err := p.settle(); err != nil {
+		return err
+	}
+	p.log = newLogger(p.stderr, p.config.Log)
+	return p.function(ctx, string(p.args.Function))
+}
+
+// function serves one function until the platform ends the process.
+func (p *program) function(ctx context.Context, name string) error {
+	h, err := p.functionHandler(ctx, name)
+	if err != nil {
+		return err
+	}
+	lambda.StartWithOptions(h, lambda.WithContext(ctx))
+	return nil
+}
+
+func (p *program) functionHandler(ctx context.Context, name string) (any, error) {
+	switch name {
+	case "query":
+		return p.queryFunction(ctx)
+	case "compact":
+		return p.compactFunction(ctx)
+	}
+	return nil, usagef("there is no function %q; LETHE_FUNCTION is one of %s", name, strings.Join(functionNames, ", "))
+}
+
+func (p *program) queryFunction(ctx context.Context) (any, error) {
+	bucket, err := p.openBucket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h, err := p.handler(bucket, prometheus.NewRegistry())
+	if err != nil {
+		return nil, err
+	}
+	if h, err = p.guarded(h); err != nil {
+		return nil, err
+	}
+	if p.args.Stream {
+		return functions.Streaming(h), nil
+	}
+	return functions.Buffered(h), nil
+}
+
+// guarded asks for a user and a password where the configuration names users.
+func (p *program) guarded(h http.Handler) (http.Handler, error) {
+	text := string(p.config.Web.ConfigBase64)
+	if text == "" {
+		return h, nil
+	}
+	file, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		// The text may hold secrets, so it is not shown.
+		return nil, usagef("web.config.base64 is not base64")
+	}
+	return functions.BasicAuth(file, h)
+}
+
+func (p *program) compactFunction(ctx context.Context) (any, error) {
+	bucket, err := p.openBucket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o, err := p.compactorOptions()
+	if err != nil {
+		return nil, err
+	}
+	c, err := compactor.New(bucket, o)
+	if err != nil {
+		return nil, err
+	}
+	return functions.Compact(func(ctx context.Context) (*compactor.Summary, error) {
+		s, err := c.Run(ctx)
+		if s != nil {
+			p.log.Info("compacted", "lines", s.Lines.Written, "objects", s.In.Objects, "unfinished", s.Unfinished)
+		}
+		return s, err
+	}), nil
+}
+
+// howToTry says how to run a function on one's own machine.
+func (p *program) howToTry(name string) error {
+	if asCommand[name] == "" {
+		return usagef("there is no function %q; there are %s", name, strings.Join(functionNames, ", "))
+	}
+	_, err := fmt.Fprintf(p.stdout, `This is not the runtime of AWS Lambda: %[1]s is not set. Under it, the same binary serves the function:
+
+  LETHE_FUNCTION=%[2]s LETHE_BUCKET=s3://bucket?region=eu-central-1 lethe
+
+deploy/aws/template.yaml installs all functions. On this machine the same code runs as a command:
+
+  %[3]s
+`, runtimeVariable, name, asCommand[name])
+	return err
+}
+
+// asCommand names the command that does what a function does.
+var asCommand = map[string]string{
+	"query":   "lethe --bucket URL serve --compact-every 0",
+	"compact": "lethe --bucket URL compact",
+}

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"lethe/functions"
+	"lethe/internal/record"
+	"lethe/internal/render"
+	"lethe/letheql"
+)
+
+// printer writes results to stdout.
+type printer struct {
+	w      *bufio.Writer
+	format string
+	zone   *time.Location
+}
+
+func (p *program) printer() *printer {
+	return &printer{w: bufio.NewWriterSize(p.stdout, 64<<10), format: p.args.Output.Word, zone: p.zone()}
+}
+
+// zone is the time zone that people asked for.
+func (p *program) zone() *time.Location {
+	if p.args.Local {
+		return time.Local
+	}
+	return time.UTC
+}
+
+// result prints what a query returned.
+func (o *printer) result(res *letheql.Result) error {
+	var err error
+	switch {
+	case o.format == "json":
+		err = functions.Encode(o.w, res)
+	case res.Type == letheql.Logs:
+		err = o.rows(res.Rows)
+	default:
+		err = o.value(res.Value)
+	}
+	if err != nil {
+		return err
+	}
+	return o.w.Flush()
+}
+
+// rows prints lines as they come. What was printed before an error stays printed.
+func (o *printer) rows(rows iter.Seq2[letheql.LogRow, error]) error {
+	if o.format == "csv" {
+		return o.rowsCSV(rows)
+	}
+	var buf []byte
+	for r, err := range rows {
+		if err != nil {
+			return flushed(o.w, err)
+		}
+		buf = append(o.appendRow(buf[:0], &r), '\n')
+		if _, err := o.w.Write(buf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flushed keeps what was printed before an error.
+func flushed(w *bufio.Writer, err error) error {
+	if ferr := w.Flush(); ferr != nil {
+		return ferr
+	}
+	return err
+}
+
+func (o *printer) appendRow(dst []byte, r *letheql.LogRow) []byte {
+	switch o.format {
+	case "raw":
+		return append(dst, r.Log...)
+	case "jsonl":
+		return render.AppendObject(dst, &r.Row, r.Extracted, o.zone)
+	}
+	return render.AppendText(dst, &r.Row, o.zone)
+}
+
+// rowsCSV prints a header for the kind of the first line; labels that stages took out of the lines are left out.
+func (o *printer) rowsCSV(rows iter.Seq2[letheql.LogRow, error]) error {
+	w := csv.NewWriter(o.w)
+	begun := false
+	for r, err := range rows {
+		if err != nil {
+			w.Flush()
+			return flushed(o.w, err)
+		}
+		header, line := rowFields(&r.Row, o.zone)
+		if !begun {
+			begun = true
+			if err := w.Write(header); err != nil {
+				return err
+			}
+		}
+		if err := w.Write(line); err != nil {
+			return err
+		}
+	}
+	w.Flush()
+	return w.Error()
+}
+
+func rowFields(r *record.Row, zone *time.Location) (header, line []string) {
+	at := string(render.AppendTime(nil, r.Time, zone))
+	if r.Namespace != "" {
+		return []string{"time", "namespace", "pod", "container", "log"}, []string{at, r.Namespace, r.Pod, r.Container, string(r.Log)}
+	}
+	return []string{"time", "node", "process", "log"}, []string{at, r.Node, r.Process, string(r.Log)}
+}
+
+// point is one number of a vector or matrix.
+type point struct {
+	metric labels.Labels
+	at     int64
+	value  float64
+}
+
+func (o *printer) value(v parser.Value) error {
+	switch v := v.(type) {
+	case promql.Scalar:
+		return o.one(v.T, number(v.V))
+	case promql.String:
+		return o.one(v.T, v.V)
+	case promql.Vector:
+		all := make([]point, 0, len(v))
+		for _, s := range v {
+			all = append(all, point{s.Metric, s.T, s.F})
+		}
+		return o.samples(all, false)
+	case promql.Matrix:
+		var all []point
+		for _, s := range v {
+			for _, p := range s.Floats {
+				all = append(all, point{s.Metric, p.T, p.F})
+			}
+		}
+		return o.samples(all, true)
+	}
+	return fmt.Errorf("there is no way to print a %T", v)
+}
+
+func (o *printer) one(at int64, text string) error {
+	switch o.format {
+	case "jsonl":
+		return o.line([]any{float64(at) / 1000, text})
+	case "csv":
+		w := csv.NewWriter(o.w)
+		if err := w.WriteAll([][]string{{"time", "value"}, {o.stamp(at), text}}); err != nil {
+			return err
+		}
+		return w.Error()
+	}
+	_, err := fmt.Fprintln(o.w, text)
+	return err
+}
+
+func (o *printer) line(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = o.w.Write(append(b, '\n'))
+	return err
+}
+
+// samples prints a table: a column for each label, and with times one for these.
+func (o *printer) samples(all []point, times bool) error {
+	switch o.format {
+	case "raw":
+		for _, s := range all {
+			if _, err := fmt.Fprintln(o.w, number(s.value)); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "jsonl":
+		for _, s := range all {
+			if err := o.line(map[string]any{"metric": s.metric, "value": []any{float64(s.at) / 1000, number(s.value)}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	names := labelNames(all)
+	table := [][]string{append(append(timeColumn(times), names...), "value")}
+	for _, s := range all {
+		var row []string
+		if times {
+			row = append(row, o.stamp(s.at))
+		}
+		for _, n := range names {
+			row = append(row, s.metric.Get(n))
+		}
+		table = append(table, append(row, number(s.value)))
+	}
+	if o.format == "csv" {
+		return csv.NewWriter(o.w).WriteAll(table)
+	}
+	return writeTable(o.w, table)
+}
+
+func timeColumn(times bool) []string {
+	if times {
+		return []string{"time"}
+	}
+	return nil
+}
+
+func labelNames(all []point) []string {
+	seen := map[string]bool{}
+	var names []string
+	for _, s := range all {
+		s.metric.Range(func(l labels.Label) {
+			if !seen[l.Name] {
+				seen[l.Name] = true
+				names = append(names, l.Name)
+			}
+		})
+	}
+	slices.Sort(names)
+	return names
+}
+
+// writeTable aligns columns; nothing is printed for a table of a header alone.
+func writeTable(w io.Writer, table [][]string) error {
+	if len(table) < 2 {
+		return nil
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range table {
+		for i, cell := range row {
+			end := "\t"
+			if i == len(row)-1 {
+				end = "\n"
+			}
+			if _, err := io.WriteString(tw, cell+end); err != nil {
+				return err
+			}
+		}
+	}
+	return tw.Flush()
+}
+
+func (o *printer) stamp(ms int64) string {
+	return string(render.AppendTime(nil, time.UnixMilli(ms).UnixNano(), o.zone))
+}
+
+func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }

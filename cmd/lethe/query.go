@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"lethe/internal/config"
+	"lethe/letheql"
+)
+
+func (p *program) queryCommand() *cli.Command {
+	return &cli.Command{
+		Name: "query", Usage: "print the lines or numbers that a query selects", ArgsUsage: "QUERY",
+		Description: `lethe query --since 3h 'pod{namespace="default"} |= "error"'` + "\n" +
+			`lethe query --time now 'sum by (pod) (count_over_time(pod{namespace="default"} |= "error" [5m]))'`,
+		Flags: flags(p.config, join([]string{
+			"cli.start start", "cli.end end", "cli.since since", "cli.time time", "cli.step step", "query.limit limit", "cli.direction direction",
+			"cli.output output", "cli.local local", "cli.stats stats",
+		}, querying)...),
+		Action: p.action(1, 1, func(ctx context.Context, args []string) error { return p.query(ctx, args[0]) }),
+	}
+}
+
+func (p *program) query(ctx context.Context, text string) error {
+	r, err := p.request(text)
+	if err != nil {
+		return err
+	}
+	e, err := p.openEngine(ctx)
+	if err != nil {
+		return err
+	}
+	res, err := e.Query(ctx, r)
+	if err != nil {
+		return err
+	}
+	err = p.printer().result(res)
+	for _, w := range append(res.Warnings, res.Infos...) {
+		fmt.Fprintln(p.stderr, "lethe: warning:", w)
+	}
+	if p.args.Stats {
+		p.printStats(res.Stats)
+	}
+	return err
+}
+
+// request makes a request of the flags.
+func (p *program) request(text string) (letheql.Request, error) {
+	now := p.now()
+	limit := p.config.Query.Limit.N
+	r := letheql.Request{Query: text, Now: now, Limit: &limit, Step: p.args.Step.Std()}
+	if limit < 0 {
+		return r, usagef("--limit %d is negative", limit)
+	}
+	switch p.args.Direction.Word {
+	case "forward":
+		d := letheql.Forward
+		r.Direction = &d
+	case "backward":
+		d := letheql.Backward
+		r.Direction = &d
+	}
+	expr, err := letheql.Parse(text)
+	if err != nil {
+		return r, err
+	}
+	ranged := p.isSet("cli.start") || p.isSet("cli.end") || p.isSet("cli.since") || p.isSet("cli.step")
+	switch {
+	case p.args.Time != "" && ranged:
+		return r, usage(errors.New("--time is one instant: it goes without --start, --end, --since and --step"))
+	case p.args.Time != "":
+		r.Time, err = p.timeOf("--time", p.args.Time, now)
+		return r, err
+	case !expr.IsLog() && !ranged:
+		r.Time = now
+		return r, nil
+	}
+	return r, p.setRange(&r, now)
+}
+
+func (p *program) isSet(key string) bool { return p.config.Setting(key).IsSet() }
+
+// setRange sets the start and end of a request.
+func (p *program) setRange(r *letheql.Request, now time.Time) (err error) {
+	if r.End, err = p.timeOf("--end", p.args.End, now); err != nil {
+		return err
+	}
+	if p.args.Start == "" {
+		r.Start = r.End.Add(-p.args.Since.Std())
+		return nil
+	}
+	if p.isSet("cli.since") {
+		return usage(errors.New("--start and --since exclude each other"))
+	}
+	if r.Start, err = p.timeOf("--start", p.args.Start, now); err != nil {
+		return err
+	}
+	if r.End.Before(r.Start) {
+		return usagef("the end %s is before the start %s", r.End.Format(time.RFC3339Nano), r.Start.Format(time.RFC3339Nano))
+	}
+	return nil
+}
+
+// timeOf reads a time; an absent one is now.
+func (p *program) timeOf(flag string, text config.Text, now time.Time) (time.Time, error) {
+	if text == "" {
+		return now, nil
+	}
+	t, err := config.ParseTime(string(text), now)
+	if err != nil {
+		return t, usagef("%s: %w", flag, err)
+	}
+	return t, nil
+}
+
+func (p *program) printStats(s *letheql.Stats) {
+	if s == nil {
+		return
+	}
+	fmt.Fprintf(p.stderr, "targets %d, hours %d, blocks %d (%d left out), pages %d (%d left out), raw objects %d (%s)\n",
+		s.Targets, s.Hours, s.Blocks, s.BlocksPruned, s.Pages, s.PagesPruned, s.RawObjects, bytesText(s.RawBytes))
+	fmt.Fprintf(p.stderr, "requests %d (%d lists, %d gets), fetched %s, cache hits %d\n", s.Lists+s.Gets, s.Lists, s.Gets, bytesText(s.BytesFetched), s.CacheHits)
+	fmt.Fprintf(p.stderr, "lines scanned %d (%s), returned %d; plan %s, run %s\n",
+		s.LinesScanned, bytesText(s.BytesScanned), s.LinesReturned, time.Duration(s.PlanNanos).Round(time.Microsecond), time.Duration(s.RunNanos).Round(time.Microsecond))
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
+
+	"lethe/compactor"
+	"lethe/functions"
+	"lethe/internal/overview"
+	"lethe/objstore"
+)
+
+// maxHeader bounds the header of a request in bytes.
+const maxHeader = 64 << 10
+
+func (p *program) serveCommand() *cli.Command {
+	return &cli.Command{
+		Name: "serve", Usage: "answer queries over HTTP, and compact",
+		Flags: flags(p.config, join([]string{"web.listen_address listen", "compactor.every compact-every"}, listening, querying, compacting)...),
+		Action: p.action(0, 0, func(ctx context.Context, _ []string) error {
+			bucket, err := p.openBucket(ctx)
+			if err != nil {
+				return err
+			}
+			return p.serve(ctx, bucket, 0, nil)
+		}),
+	}
+}
+
+// serve answers queries until the context ends, and compacts after first and then regularly. It calls ready, where it is set, with the address
+// that it listens on.
+func (p *program) serve(ctx context.Context, bucket objstore.Bucket, first time.Duration, ready func(addr string)) error {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	handler, err := p.handler(bucket, reg)
+	if err != nil {
+		return err
+	}
+	metrics, err := compactor.NewMetrics(reg)
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", string(p.config.Web.ListenAddress))
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.answer(ctx, l, handler) })
+	if p.config.Compactor.Every > 0 {
+		g.Go(func() error { return p.compactLoop(ctx, bucket, metrics, first) })
+	} else {
+		g.Go(func() error { return p.watchCompactor(ctx, bucket, metrics) })
+	}
+	if ready != nil {
+		ready(l.Addr().String())
+	}
+	return g.Wait()
+}
+
+// handler returns the handler of all endpoints over a bucket.
+func (p *program) handler(bucket objstore.Reader, reg *prometheus.Registry) (http.Handler, error) {
+	source, err := p.source(bucket)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := p.engine(source)
+	if err != nil {
+		return nil, err
+	}
+	q, w := &p.config.Query, &p.config.Web
+	return functions.NewHandler(functions.Options{
+		Engine: engine, Source: source, Metrics: reg, Gatherer: reg, Log: p.log, Now: p.now, Version: buildVersion(),
+		Targets: func(ctx context.Context) ([]functions.Target, error) { return targets(ctx, bucket, q.Parallel.N) },
+		Ready:   func(ctx context.Context) error { return answers(ctx, bucket) },
+		Timeout: q.Timeout.Std(), DefaultLimit: max(q.Limit.N, 1), MaxLimit: max(q.MaxLimit.N, q.Limit.N), MaxBody: int64(w.MaxBody),
+		Concurrency: q.Concurrency.N, Queue: q.Queue.N, Patience: q.QueueTimeout.Std(),
+	})
+}
+
+func targets(ctx context.Context, bucket objstore.Reader, parallel int) ([]functions.Target, error) {
+	all, err := overview.Read(ctx, bucket, parallel)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]functions.Target, 0, len(all))
+	for i := range all {
+		out = append(out, functions.Target{Kind: string(all[i].Kind), Name: all[i].Name, Newest: all[i].Newest()})
+	}
+	return out, nil
+}
+
+// answers tells whether the bucket answers: a listing of at most one entry is enough to know.
+func answers(ctx context.Context, bucket objstore.Reader) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for _, err := range bucket.List(ctx, objstore.ListOptions{Delimiter: "/"}) {
+		return err
+	}
+	return nil
+}
+
+// answer serves a handler until the context ends; requests that run then may go on for the grace period.
+func (p *program) answer(ctx context.Context, l net.Listener, h http.Handler) error {
+	w := &p.config.Web
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: w.ReadTimeout.Std(), ReadTimeout: w.ReadTimeout.Std(), WriteTimeout: w.WriteTimeout.Std(),
+		IdleTimeout: w.IdleTimeout.Std(), MaxHeaderBytes: maxHeader,
+	}
+	file := string(w.ConfigFile)
+	done := make(chan error, 1)
+	go func() { done <- web.Serve(l, server, &web.FlagConfig{WebConfigFile: &file}, p.log) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serving %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	p.log.Info("stopping", "grace", w.GracePeriod.String())
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.GracePeriod.Std())
+	defer cancel()
+	err := server.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.Join(fmt.Errorf("requests were cut after %s", w.GracePeriod.String()), server.Close())
+	}
+	if serr := <-done; !errors.Is(serr, http.ErrServerClosed) {
+		err = errors.Join(err, serr)
+	}
+	return err
+}
+
+// watchCompactor shows in the metrics what the compactor of another process left in the bucket of its last pass.
+func (p *program) watchCompactor(ctx context.Context, bucket objstore.Reader, m *compactor.Metrics) error {
+	var last time.Time
+	return p.loop(ctx, 0, time.Minute, func() error {
+		s, err := compactor.LoadSummary(ctx, bucket, compactor.Shard{})
+		if errors.Is(err, objstore.ErrNotExist) {
+			return nil
+		}
+		if err == nil && s.Ended.After(last) {
+			last = s.Ended
+			m.Observe(s)
+		}
+		return err
+	})
+}

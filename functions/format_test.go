@@ -1,0 +1,56 @@
+package functions_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"reflect"
+	"testing"
+)
+
+func TestFormatAndParse(t *testing.T) {
+	s := serve(t, options(logs(0, nil)))
+	ask := func(path, query string) (int, any) {
+		status, _, body := get(t, s, path+"?"+url.Values{"query": {query}}.Encode())
+		var got struct{ Data any }
+		if err := json.Unmarshal([]byte(body), &got); err != nil {
+			t.Fatal(err, body)
+		}
+		return status, got.Data
+	}
+	if status, got := ask("/api/v1/format_query", `sum(count_over_time(pod{  namespace="a"}|="x"[5m]))by(pod)`); status != http.StatusOK || got != `sum by (pod) (count_over_time(pod{namespace="a"} |= "x" [5m]))` {
+		t.Error(status, got)
+	}
+	for query, want := range map[string]string{
+		`pod{namespace="a"} |= "x" !~ "y"`: `{"type":"vectorSelector","name":"pod","offset":0,"timestamp":null,"startOrEnd":null,
+			"matchers":[{"name":"namespace","type":"=","value":"a"},{"name":"__name__","type":"=","value":"pod"}],"stages":["|= \"x\"","!~ \"y\""]}`,
+		`topk(2, rate(node{}[5m] offset 1m)) > bool on (node) vector(-1)`: `{"type":"binaryExpr","op":">","bool":true,
+			"matching":{"card":"one-to-one","labels":["node"],"on":true,"include":[]},
+			"lhs":{"type":"aggregation","op":"topk","param":{"type":"numberLiteral","val":"2"},"grouping":[],"without":false,"expr":{"type":"call",
+				"func":{"name":"rate","argTypes":["matrix"],"variadic":0,"returnType":"vector"},
+				"args":[{"type":"matrixSelector","name":"node","range":300000,"offset":60000,"timestamp":null,"startOrEnd":null,"stages":[],
+					"matchers":[{"name":"__name__","type":"=","value":"node"}]}]}},
+			"rhs":{"type":"call","func":{"name":"vector","argTypes":["scalar"],"variadic":0,"returnType":"vector"},"args":[{"type":"numberLiteral","val":"-1"}]}}`,
+		`max_over_time((vector(1))[5m:1m] @ end())`: `{"type":"call","func":{"name":"max_over_time","argTypes":["matrix"],"variadic":0,"returnType":"vector"},
+			"args":[{"type":"subquery","range":300000,"offset":0,"step":60000,"timestamp":null,"startOrEnd":"end","expr":{"type":"parenExpr","expr":
+				{"type":"call","func":{"name":"vector","argTypes":["scalar"],"variadic":0,"returnType":"vector"},"args":[{"type":"numberLiteral","val":"1"}]}}}]}`,
+		`-"s"`: ``,
+		`"s"`:  `{"type":"stringLiteral","val":"s"}`,
+	} {
+		status, got := ask("/api/v1/parse_query", query)
+		if want == "" {
+			if status != http.StatusBadRequest {
+				t.Error(query, status)
+			}
+			continue
+		}
+		var tree any
+		if err := json.Unmarshal([]byte(want), &tree); err != nil {
+			t.Fatal(err)
+		}
+		if status != http.StatusOK || !reflect.DeepEqual(got, tree) {
+			b, err := json.MarshalIndent(got, "", " ")
+			t.Errorf("%s: %d %s %v", query, status, b, err)
+		}
+	}
+}
