@@ -231,10 +231,10 @@ func records(n int) string {
 }
 
 func TestCompression(t *testing.T) {
-	text := records(3000)
-	half := strings.Index(text, "line 1400")
+	text := records(700)
+	half := strings.Index(text, "line 400")
 	want, _, err := decodeAll(t, strings.NewReader(text), DecoderOptions{})
-	if err != nil || len(want) != 3000 {
+	if err != nil || len(want) != 700 {
 		t.Fatalf("%d rows, %v", len(want), err)
 	}
 	bodies := map[string][]byte{
@@ -255,7 +255,7 @@ func TestCompression(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Fatalf("%s: rows differ (-want +got):\n%s", name, diff)
 			}
-			if stats.Broken != 0 || stats.Lines != 3000 {
+			if stats.Broken != 0 || stats.Lines != 700 {
 				t.Fatalf("%s: %+v", name, stats)
 			}
 		}
@@ -268,7 +268,7 @@ func TestCompression(t *testing.T) {
 }
 
 func TestUnreadable(t *testing.T) {
-	text := records(3000)
+	text := records(700)
 	g, z := gz(t, text), zst(t, text)
 	flipped := bytes.Clone(g)
 	flipped[len(flipped)/2] ^= 0x10
