@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"regexp"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"lethe/internal/block"
 	"lethe/internal/catalog"
 	"lethe/internal/layout"
+	"lethe/internal/rawobj"
 	"lethe/internal/record"
 	"lethe/letheql"
 	"lethe/objstore"
@@ -269,4 +271,42 @@ func randomSelect(r *rand.Rand) letheql.Select {
 		s.Limit = 1 + r.IntN(80)
 	}
 	return s
+}
+
+// identify returns what a compactor remembers of consumed objects.
+func identify(t testing.TB, w *world, target layout.Target) []catalog.Body {
+	t.Helper()
+	var listed []objstore.Object
+	for obj, err := range w.bucket.List(t.Context(), objstore.ListOptions{Prefix: layout.RawPrefixOf(target)}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed = append(listed, obj)
+	}
+	set, err := rawobj.Resolve(t.Context(), w.bucket, listed, nil, rawobj.Options{Target: target, Identify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bodies []catalog.Body
+	for i := range set.Len() {
+		rows, err := set.Open(t.Context(), i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r record.Row
+		for err = rows.Next(&r); err == nil; err = rows.Next(&r) {
+		}
+		if err != io.EOF {
+			t.Fatal(err)
+		}
+		b, ok := rows.Body()
+		if !ok {
+			t.Fatal("a body that was read has no identity")
+		}
+		bodies = append(bodies, b)
+		if err := rows.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return bodies
 }
