@@ -85,7 +85,8 @@ func (q *query) get(ctx context.Context, key string, at objstore.Range, size int
 	if _, err := io.ReadFull(rc, data); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", key, err)
 	}
-	return data, nil
+	// ReadFull forgets an error that comes with the last byte.
+	return data, q.store.check()
 }
 
 // fetch fills the parts of one block: from the cache, else by as few requests as the gaps and the sizes allow, all at once.

@@ -167,9 +167,18 @@ type countedBody struct {
 
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if total := b.c.bytes.Add(int64(n)); b.c.limit > 0 && total > b.c.limit {
-		return n, fmt.Errorf("%w: it has fetched %d bytes, the limit is %d; a shorter range, or a matcher on namespace or pod, would cut that",
-			letheql.ErrLimit, total, b.c.limit)
+	b.c.bytes.Add(int64(n))
+	if over := b.c.check(); over != nil {
+		return n, over
 	}
 	return n, err
+}
+
+// check returns an error where more was fetched than the query may.
+func (c *counted) check() error {
+	if total := c.bytes.Load(); c.limit > 0 && total > c.limit {
+		return fmt.Errorf("%w: it has fetched %d bytes, the limit is %d; a shorter range, or a matcher on namespace or pod, would cut that",
+			letheql.ErrLimit, total, c.limit)
+	}
+	return nil
 }
