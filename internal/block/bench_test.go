@@ -85,8 +85,7 @@ func BenchmarkIndexWriter(b *testing.B) {
 	for b.Loop() {
 		w := newIndexWriter()
 		for i := range rows {
-			w.trigrams.add(rows[i].Log)
-			w.grams.add(rows[i].Log)
+			w.addLine(rows[i].Log)
 			if i%5000 == 4999 {
 				w.trigrams.endPage(false)
 				w.grams.endPage()

@@ -179,17 +179,14 @@ func steady(lit []byte, fold bool) int {
 }
 
 func appendKeys(part []byte, trigrams, grams []uint32) ([]uint32, []uint32) {
-	var s gramScan
-	for i, c := range part {
-		if s.next(classes[c]) && len(grams) < maxLookups {
-			grams = append(grams, gramHash(s.gram&gramMask))
+	s := newKeyScan()
+	for i, b := range part {
+		s.step(b)
+		if t, ok := s.trigram(); ok && i >= 2 && len(trigrams) < maxLookups {
+			trigrams = append(trigrams, t)
 		}
-		if i < 2 || len(trigrams) >= maxLookups {
-			continue
-		}
-		a, b, k := classes[part[i-2]], classes[part[i-1]], classes[c]
-		if (a.class|b.class|k.class)&isOther != 0 {
-			trigrams = append(trigrams, uint32(a.folded)<<16|uint32(b.folded)<<8|uint32(k.folded))
+		if s.isGram() && len(grams) < maxLookups {
+			grams = append(grams, gramHash(s.bytes))
 		}
 	}
 	return trigrams, grams

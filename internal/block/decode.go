@@ -242,7 +242,8 @@ func (d *Decoder) payload(buf, data []byte, header *format.PageHeader) ([]byte, 
 	if len(out) != size {
 		return buf, corrupt("it has %d bytes decompressed, its header says %d", len(out), size)
 	}
-	return out, nil
+	// The limit of DecodeAll is the capacity it was given, so that out is buf.
+	return buf[:size], nil
 }
 
 // int32s decodes numbers in DELTA_BINARY_PACKED from the start of body and returns how long their encoding is.

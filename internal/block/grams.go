@@ -13,42 +13,43 @@ import (
 // not in the page is found out about as often as by a Bloom filter that holds whole identifiers in the same space.
 const (
 	gramBytes = 6
-	gramMask  = 1<<(8*gramBytes) - 1
-	// gramSpace is the range of a gram's hash.
-	gramSpaceBits = 24
-	gramSpace     = 1 << gramSpaceBits
-	// maxPageGrams is how many grams a page may have; one with more is noise, and is always a candidate.
-	maxPageGrams = 1 << 18
+	// A hash has gramHashBits; the lowest of them say whether the gram counts, the highest where its bit is.
+	gramHashBits   = 22
+	gramSampleBits = 6
+	gramSamples    = 1 << gramSampleBits
+	// maxSampledBits is the largest filter that leaves grams out: in a larger one the two parts of the hash would overlap.
+	maxSampledBits = 1 << (gramHashBits - gramSampleBits)
+	// maxPageGrams is how many grams of a page are kept; when there are more, those that count last are left out.
+	maxPageGrams = 1 << 16
 	// gramBits is how many bits a page gets for each of its grams where there is room.
 	gramBits = 8
 	// gramShare is how much of a row group's size its filters may take: one part in that many.
 	gramShare = 28
-	// maxSampledBits is the largest filter that leaves grams out: beyond it the parts of the hash that tell which are left out and
-	// where a bit is would overlap.
-	maxSampledBits = 1 << 16
 )
 
-// gramHash returns the hash of a gram in gramSpace.
-func gramHash(g uint64) uint32 {
-	h := g * 0x9E3779B97F4A7C15
+// gramHash returns the hash of the gram in the lowest six bytes of b.
+func gramHash(b uint64) uint32 {
+	h := (b << 16) * 0x9E3779B97F4A7C15
 	h ^= h >> 32
 	h *= 0xD6E8FEB86659FD93
-	return uint32(h >> (64 - gramSpaceBits))
+	return uint32(h >> (64 - gramHashBits))
 }
 
-// gramFilter is the filter of a page. Without bits it is empty (threshold 255: the page has no gram) or unknown (0).
+// sampleOf returns when a gram counts: where the threshold is at least that.
+func sampleOf(h uint32) byte { return byte(h & (gramSamples - 1)) }
+
+// countsAll is the threshold at which all grams count.
+const countsAll = gramSamples - 1
+
+// gramFilter is the filter of a page. Grams count whose sample is at most the threshold. Without bits there is no gram on the page.
 type gramFilter struct {
-	bits []byte
-	// threshold: grams count whose hash has at most this in its lowest byte.
+	bits      []byte
 	threshold byte
 }
 
-// counts tells whether a gram would have set its bit.
-func (f *gramFilter) counts(h uint32) bool { return byte(h) <= f.threshold }
-
 // bit returns the place of a hash.
 func (f *gramFilter) bit(h uint32) uint64 {
-	return uint64(h) * uint64(8*len(f.bits)) >> gramSpaceBits
+	return uint64(h) * uint64(8*len(f.bits)) >> gramHashBits
 }
 
 func (f *gramFilter) set(h uint32) {
@@ -58,91 +59,92 @@ func (f *gramFilter) set(h uint32) {
 
 // canHave tells whether the page can have a gram.
 func (f *gramFilter) canHave(h uint32) bool {
+	if sampleOf(h) > f.threshold {
+		return true
+	}
 	if len(f.bits) == 0 {
-		return f.threshold == 0
+		return false
 	}
 	at := f.bit(h)
-	return !f.counts(h) || f.bits[at>>3]>>(at&7)&1 != 0
+	return f.bits[at>>3]>>(at&7)&1 != 0
 }
 
+// pageGrams are the hashes of the distinct grams of a page that count at the threshold.
+type pageGrams struct {
+	hashes    []uint32
+	threshold byte
+}
+
+// total estimates how many distinct grams the page has.
+func (p *pageGrams) total() int64 {
+	return int64(len(p.hashes)) * gramSamples / (int64(p.threshold) + 1)
+}
+
+// limit leaves out the grams that do not count at a threshold.
+func (p *pageGrams) limit(threshold byte) {
+	if threshold >= p.threshold {
+		return
+	}
+	p.threshold = threshold
+	p.hashes = slices.DeleteFunc(p.hashes, func(h uint32) bool { return sampleOf(h) > threshold })
+}
+
+// gramWriter collects the grams of the page at hand, and those of the row group's pages before it.
 type gramWriter struct {
-	seen  []uint64
-	found []uint32
-	// group holds the hashes of the pages of the row group at hand; nil stands for too many.
-	group  [][]uint32
+	seen   *[1 << gramHashBits / 64]uint64
+	page   pageGrams
+	group  []pageGrams
 	filter []gramFilter
 }
 
-func newGramWriter() *gramWriter { return &gramWriter{seen: make([]uint64, gramSpace/64)} }
-
-// gramScan finds the grams of a line.
-type gramScan struct {
-	gram        uint64
-	run         int
-	digits, far uint8
+func newGramWriter() *gramWriter {
+	return &gramWriter{seen: new([1 << gramHashBits / 64]uint64), page: pageGrams{threshold: countsAll}}
 }
 
-// next takes a byte and tells whether a gram ends with it.
-func (s *gramScan) next(k byteClass) bool {
-	if k.class&isAlnum == 0 {
-		s.run = 0
-		return false
-	}
-	s.run++
-	s.gram = s.gram<<8 | uint64(k.folded)
-	s.digits = s.digits<<1 | k.class&isDigit
-	s.far = s.far<<1 | k.class/isFarAlnum
-	const six = 1<<gramBytes - 1
-	return s.run >= gramBytes && (s.digits&six != 0 || s.far&six == 0)
-}
-
-// add takes a line of the page.
-func (w *gramWriter) add(line []byte) {
-	if len(w.found) > maxPageGrams {
+// add takes the hash of a gram of the page.
+func (w *gramWriter) add(h uint32) {
+	bit := uint64(1) << (h & 63)
+	if w.seen[h>>6]&bit != 0 || sampleOf(h) > w.page.threshold {
 		return
 	}
-	var s gramScan
-	for _, c := range line {
-		if !s.next(classes[c]) {
-			continue
-		}
-		h := gramHash(s.gram & gramMask)
-		if bit := uint64(1) << (h & 63); w.seen[h>>6]&bit == 0 {
-			w.seen[h>>6] |= bit
-			w.found = append(w.found, h)
+	w.seen[h>>6] |= bit
+	if len(w.page.hashes) == maxPageGrams && w.page.threshold > 0 {
+		w.page.limit(w.page.threshold / 2)
+		if sampleOf(h) > w.page.threshold {
+			return
 		}
 	}
+	w.page.hashes = append(w.page.hashes, h)
 }
 
 func (w *gramWriter) endPage() {
-	for _, h := range w.found {
-		w.seen[h>>6] = 0
+	if len(w.page.hashes) < maxPageGrams/8 {
+		for _, h := range w.page.hashes {
+			w.seen[h>>6] = 0
+		}
+	} else {
+		clear(w.seen[:])
 	}
-	var page []uint32
-	if len(w.found) <= maxPageGrams {
-		page = append(make([]uint32, 0, len(w.found)), w.found...)
-	}
-	w.group = append(w.group, page)
-	w.found = w.found[:0]
+	w.group = append(w.group, pageGrams{slices.Clone(w.page.hashes), w.page.threshold})
+	w.page = pageGrams{w.page.hashes[:0], countsAll}
 }
 
 // endGroup makes the filters of the pages of a row group, which took that many bytes. Pages with few grams get all the bits that
 // they can use, the others share what is left.
 func (w *gramWriter) endGroup(size int64) {
 	limit := fairShare(w.group, 8*size/gramShare)
-	for _, hashes := range w.group {
-		w.filter = append(w.filter, makeFilter(hashes, limit))
+	for i := range w.group {
+		w.filter = append(w.filter, makeFilter(&w.group[i], limit))
 	}
+	clear(w.group)
 	w.group = w.group[:0]
 }
 
 // fairShare returns the limit of bits a page so that pages which want less get that, and the sum is within budget.
-func fairShare(pages [][]uint32, budget int64) int64 {
-	wants := make([]int64, 0, len(pages))
-	for _, hashes := range pages {
-		if hashes != nil {
-			wants = append(wants, int64(len(hashes))*gramBits)
-		}
+func fairShare(pages []pageGrams, budget int64) int64 {
+	wants := make([]int64, len(pages))
+	for i := range pages {
+		wants[i] = pages[i].total() * gramBits
 	}
 	slices.Sort(wants)
 	limit := int64(0)
@@ -156,28 +158,24 @@ func fairShare(pages [][]uint32, budget int64) int64 {
 	return limit
 }
 
-func makeFilter(hashes []uint32, limit int64) gramFilter {
-	n := int64(len(hashes))
+// makeFilter makes the filter of a page in at most limit bits, rounded up to a byte.
+func makeFilter(p *pageGrams, limit int64) gramFilter {
+	n := p.total()
+	if n == 0 {
+		return gramFilter{threshold: countsAll}
+	}
 	bits := min(n*gramBits, limit)
-	f := gramFilter{threshold: 255}
-	switch {
-	case hashes == nil:
-		return gramFilter{}
-	case n == 0:
-		return f
-	case bits < n:
+	if bits < n {
 		// The best share of grams to count is that which sets about two thirds of the bits: as many as there are bits.
 		bits = min(bits, maxSampledBits)
-		if bits*256 < n {
-			return gramFilter{}
-		}
-		f.threshold = byte(bits*256/n - 1)
+		p.limit(byte(max(bits*gramSamples/n-1, 0)))
 	}
-	f.bits = make([]byte, max(bits/8, 1))
-	for _, h := range hashes {
-		if f.counts(h) {
-			f.set(h)
-		}
+	f := gramFilter{bits: make([]byte, bits/8+1), threshold: p.threshold}
+	if p.threshold < countsAll && len(f.bits) > maxSampledBits/8 {
+		f.bits = f.bits[:maxSampledBits/8]
+	}
+	for _, h := range p.hashes {
+		f.set(h)
 	}
 	return f
 }
@@ -211,7 +209,7 @@ func parseGrams(data []byte, pages int) ([]gramFilter, error) {
 		sizes[i] = d.uvarint()
 	}
 	for i, n := range sizes {
-		if d.bad || n > uint64(len(d.rest)) || n > gramSpace/8 {
+		if d.bad || n > uint64(len(d.rest)) || n > 1<<gramHashBits {
 			return nil, indexError("the filter of page %d is cut", i)
 		}
 		out[i].bits, d.rest = d.rest[:n:n], d.rest[n:]

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -65,30 +66,28 @@ func randomNeed(r *rand.Rand, rows []record.Row, depth int) linefilter.Need {
 	return n
 }
 
-// fulfils is what a Need says, by other means.
-func fulfils(n *linefilter.Need, line []byte) bool {
+// matcherOf returns what a Need says, by other means.
+func matcherOf(n *linefilter.Need) func(line []byte) bool {
+	var subs []func([]byte) bool
+	for i := range n.Subs {
+		subs = append(subs, matcherOf(&n.Subs[i]))
+	}
 	switch n.Op {
 	case linefilter.Literal:
 		if n.Fold {
-			return regexp.MustCompile("(?i)" + regexp.QuoteMeta(string(n.Literal))).Match(line)
+			return regexp.MustCompile("(?i)" + regexp.QuoteMeta(string(n.Literal))).Match
 		}
-		return bytes.Contains(line, n.Literal)
+		return func(line []byte) bool { return bytes.Contains(line, n.Literal) }
 	case linefilter.And:
-		for i := range n.Subs {
-			if !fulfils(&n.Subs[i], line) {
-				return false
-			}
+		return func(line []byte) bool {
+			return !slices.ContainsFunc(subs, func(m func([]byte) bool) bool { return !m(line) })
 		}
-		return true
 	case linefilter.Or:
-		for i := range n.Subs {
-			if fulfils(&n.Subs[i], line) {
-				return true
-			}
+		return func(line []byte) bool {
+			return slices.ContainsFunc(subs, func(m func([]byte) bool) bool { return m(line) })
 		}
-		return false
 	}
-	return true
+	return func([]byte) bool { return true }
 }
 
 func randomRows(r *rand.Rand, n int) []record.Row {
@@ -106,12 +105,13 @@ func checkCandidates(t *testing.T, f *File, rows []record.Row, need *linefilter.
 	if err != nil {
 		t.Fatal(err)
 	}
+	fulfils := matcherOf(need)
 	for i, p := range f.Pages() {
 		if got.Has(i) {
 			continue
 		}
 		for j := range rows[p.Row : p.Row+p.Rows] {
-			if line := rows[p.Row+int64(j)].Log; fulfils(need, line) {
+			if line := rows[p.Row+int64(j)].Log; fulfils(line) {
 				t.Fatalf("page %d is left out for %+v %q, and has the line %q", i, *need, need.Literal, line)
 			}
 		}

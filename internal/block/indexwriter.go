@@ -15,39 +15,71 @@ func newIndexWriter() *indexWriter {
 	return &indexWriter{trigrams: newTrigramWriter(), grams: newGramWriter()}
 }
 
-// Classes of bytes.
+// byteKey is what a byte is to the index: itself, ASCII letters in lower case, and a bit in each lane that it belongs to.
+type byteKey struct {
+	folded byte
+	lanes  uint32
+}
+
+// The lanes: what each of the last six bytes was, one bit a byte, the last one lowest.
 const (
-	isDigit    = 1 << iota // 0-9
-	isHexByte              // 0-9, a-f, A-F
-	isAlnum                // 0-9, a-z, A-Z
-	isOther                // all but isHexByte
-	isFarAlnum             // g-z, G-Z
+	laneDigit   = 0  // 0-9
+	laneOutside = 8  // no ASCII letter or digit
+	laneFar     = 16 // g-z, G-Z
+	laneOther   = 24 // all but 0-9, a-f, A-F
+
+	laneBits = 0x3F
+	// laneKeep is what of the lanes stays when they move on by a byte.
+	laneKeep = 0x1F1F1F1F
+	// outsideAll is the start of a line: no gram ends before its sixth byte.
+	outsideAll = laneBits << laneOutside
+	// otherLast3 is where one of the last three bytes was no hex digit.
+	otherLast3 = 7 << laneOther
 )
 
-// byteClass holds the class of each byte, and the byte with ASCII letters in lower case.
-type byteClass struct{ class, folded byte }
-
-var classes = func() (t [256]byteClass) {
+var byteKeys = func() (t [256]byteKey) {
 	for i := range t {
 		b := byte(i)
-		c := byteClass{folded: b}
 		if b >= 'A' && b <= 'Z' {
-			c.folded = b + 'a' - 'A'
+			b += 'a' - 'A'
 		}
-		switch f := c.folded; {
-		case f >= '0' && f <= '9':
-			c.class = isDigit | isHexByte | isAlnum
-		case f >= 'a' && f <= 'f':
-			c.class = isHexByte | isAlnum
-		case f >= 'g' && f <= 'z':
-			c.class = isAlnum | isOther | isFarAlnum
+		t[i].folded = b
+		switch {
+		case b >= '0' && b <= '9':
+			t[i].lanes = 1 << laneDigit
+		case b >= 'a' && b <= 'f':
+		case b >= 'g' && b <= 'z':
+			t[i].lanes = 1<<laneFar | 1<<laneOther
 		default:
-			c.class = isOther
+			t[i].lanes = 1<<laneOutside | 1<<laneOther
 		}
-		t[i] = c
 	}
 	return t
 }()
+
+// keyScan goes through a line byte by byte and knows the trigram and the gram that end with the last one.
+type keyScan struct {
+	bytes uint64
+	lanes uint32
+}
+
+func newKeyScan() keyScan { return keyScan{lanes: outsideAll} }
+
+func (s *keyScan) step(b byte) {
+	k := byteKeys[b]
+	s.bytes = s.bytes<<8 | uint64(k.folded)
+	s.lanes = s.lanes&laneKeep<<1 | k.lanes
+}
+
+// trigram returns the last three bytes, and whether they are indexed. There were three.
+func (s *keyScan) trigram() (uint32, bool) {
+	return uint32(s.bytes) & (trigramSpace - 1), s.lanes&otherLast3 != 0
+}
+
+// gram returns the hash of the last six bytes, and whether they are indexed: letters or digits, with a digit or of hex digits only.
+func (s *keyScan) isGram() bool {
+	return s.lanes&(laneBits<<laneOutside) == 0 && (s.lanes&(laneBits<<laneDigit) != 0 || s.lanes&(laneBits<<laneFar) == 0)
+}
 
 // addPage takes the lines of a page as they are stored.
 func (w *indexWriter) addPage(log []byte, offsets []uint32, escaped bool) {
@@ -57,11 +89,28 @@ func (w *indexWriter) addPage(log []byte, offsets []uint32, escaped bool) {
 			w.scratch = append(w.scratch[:0], line...)
 			line = w.scratch[:unescape(w.scratch)]
 		}
-		w.trigrams.add(line)
-		w.grams.add(line)
+		w.addLine(line)
 	}
 	w.trigrams.endPage(foldsBeyondASCII(log))
 	w.grams.endPage()
+}
+
+func (w *indexWriter) addLine(line []byte) {
+	s := newKeyScan()
+	n := min(len(line), 2)
+	for _, b := range line[:n] {
+		s.step(b)
+	}
+	seen := w.trigrams.seen
+	for _, b := range line[n:] {
+		s.step(b)
+		if t, ok := s.trigram(); ok && seen[t>>6]>>(t&63)&1 == 0 {
+			w.trigrams.add(t)
+		}
+		if s.isGram() {
+			w.grams.add(gramHash(s.bytes))
+		}
+	}
 }
 
 // endGroup tells how many bytes the row group took that the last pages are in.

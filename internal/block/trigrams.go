@@ -27,7 +27,7 @@ func (m *pageMask) has(i int) bool { return m[i>>6]>>(i&63)&1 != 0 }
 
 // trigramWriter collects the trigrams of the page at hand in seen and found, and those of the segment in ids and masks.
 type trigramWriter struct {
-	seen  []uint64
+	seen  *[trigramSpace / 64]uint64
 	found []uint32
 
 	pages        int
@@ -38,30 +38,13 @@ type trigramWriter struct {
 }
 
 func newTrigramWriter() *trigramWriter {
-	return &trigramWriter{seen: make([]uint64, trigramSpace/64), ids: make(map[uint32]uint32)}
+	return &trigramWriter{seen: new([trigramSpace / 64]uint64), ids: make(map[uint32]uint32)}
 }
 
-// add takes a line of the page.
-func (w *trigramWriter) add(line []byte) {
-	if len(line) < 3 || len(w.found) > maxPageTrigrams {
-		return
-	}
-	a, b := classes[line[0]], classes[line[1]]
-	t := uint32(a.folded)<<8 | uint32(b.folded)
-	others := (a.class&isOther)<<1 | b.class&isOther
-	for _, c := range line[2:] {
-		k := classes[c]
-		t = t<<8&(trigramSpace-1) | uint32(k.folded)
-		// Bits of three neighbours; the flag isOther leaves room for two shifts.
-		others = others<<1&(7*isOther) | k.class&isOther
-		if others == 0 {
-			continue
-		}
-		if bit := uint64(1) << (t & 63); w.seen[t>>6]&bit == 0 {
-			w.seen[t>>6] |= bit
-			w.found = append(w.found, t)
-		}
-	}
+// add takes a trigram that the page has not had.
+func (w *trigramWriter) add(t uint32) {
+	w.seen[t>>6] |= 1 << (t & 63)
+	w.found = append(w.found, t)
 }
 
 // endPage ends the page, of which is told whether case-insensitive search may match other bytes than ASCII letters in it.

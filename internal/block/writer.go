@@ -69,7 +69,7 @@ func (w *Writer) Write(r *record.Row) error {
 	}
 	first := w.meta.Rows == 0
 	newRun := first || !w.sameRun(r)
-	if !first && record.CompareStored(w.target.Kind, &w.last, r) > 0 {
+	if !first && (r.Time < w.last.Time || newRun) && record.CompareStored(w.target.Kind, &w.last, r) > 0 {
 		g1, g2 := r.Group(w.target.Kind)
 		return fmt.Errorf("%w: a row of %q %q at %d ns comes after one that sorts behind it", ErrOrder, g1, g2, r.Time)
 	}
@@ -124,7 +124,7 @@ func (w *Writer) add(r *record.Row, newRun bool) {
 	m.Rows++
 	m.Text += int64(len(r.Log))
 	w.runs.add(r, newRun)
-	w.page.add(r)
+	w.page.add(r, newRun)
 	w.last = *r
 	w.last.Log = nil
 }
@@ -215,7 +215,7 @@ func (p *page) reset() {
 	p.times, p.log, p.offsets, p.labels, p.escaped = p.times[:0], p.log[:0], p.offsets[:0], p.labels[:0], false
 }
 
-func (p *page) add(r *record.Row) {
+func (p *page) add(r *record.Row, newRun bool) {
 	if len(p.offsets) == 0 {
 		p.offsets = append(p.offsets, 0)
 	}
@@ -227,17 +227,13 @@ func (p *page) add(r *record.Row) {
 		p.log = append(p.log, r.Log...)
 	}
 	p.offsets = append(p.offsets, uint32(len(p.log)))
-	if n := len(p.labels); n > 0 && sameLabels(&p.labels[n-1].row, r) {
+	if n := len(p.labels); n > 0 && !newRun && p.labels[n-1].row.Stream == r.Stream && p.labels[n-1].row.Node == r.Node {
 		p.labels[n-1].rows++
 		return
 	}
 	l := labelRun{row: *r, rows: 1}
 	l.row.Log = nil
 	p.labels = append(p.labels, l)
-}
-
-func sameLabels(a, b *record.Row) bool {
-	return a.Stream == b.Stream && a.Node == b.Node && a.Pod == b.Pod && a.Container == b.Container && a.Process == b.Process
 }
 
 // values returns the column's values of the page. They point into the page and are valid until the next call.
