@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"lethe/internal/catalog"
@@ -86,7 +85,7 @@ func (p *pass) rewriteObject(ctx context.Context, set *rawobj.Set, i int, h *hou
 			return ctx.Err()
 		}
 		err := rows.Next(&row)
-		if errors.Is(err, io.EOF) {
+		if record.AtEnd(err) {
 			break
 		}
 		if err != nil {

@@ -2,8 +2,6 @@ package block
 
 import (
 	"context"
-	"errors"
-	"io"
 
 	"lethe/internal/layout"
 	"lethe/internal/record"
@@ -33,7 +31,7 @@ func MergeRows(ctx context.Context, kind layout.Kind, inputs []*RowReader, emit 
 		}
 		row, err := h.in.Next(ctx)
 		switch {
-		case errors.Is(err, io.EOF):
+		case record.AtEnd(err):
 			last := len(m.heads) - 1
 			m.heads[0] = m.heads[last]
 			m.heads = m.heads[:last]
@@ -61,7 +59,7 @@ type head struct {
 
 func (m *merger) push(ctx context.Context, in *RowReader, rank int) error {
 	row, err := in.Next(ctx)
-	if errors.Is(err, io.EOF) {
+	if record.AtEnd(err) {
 		return nil
 	}
 	if err != nil {

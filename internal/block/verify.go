@@ -2,8 +2,6 @@ package block
 
 import (
 	"context"
-	"errors"
-	"io"
 
 	"lethe/internal/record"
 )
@@ -20,7 +18,7 @@ func Verify(ctx context.Context, f *File, fetch Fetch, o ReadOptions) error {
 	got := Meta{Size: f.meta.Size, Tail: f.meta.Tail}
 	for {
 		row, err := r.Next(ctx)
-		if errors.Is(err, io.EOF) {
+		if record.AtEnd(err) {
 			break
 		}
 		if err != nil {

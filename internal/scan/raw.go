@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -111,7 +110,7 @@ func (q *query) readObject(ctx context.Context, tp *targetPlan, set *rawobj.Set,
 			return ctx.Err()
 		}
 		switch err := rows.Next(&r); {
-		case err == io.EOF:
+		case record.AtEnd(err):
 			s := rows.Stats()
 			q.count.linesScanned.Add(s.Lines)
 			q.count.bytesScanned.Add(s.Bytes)
