@@ -10,6 +10,8 @@ GO      ?= go
 # Servers that the tests run beside them (never linked), and tools. Each is installed when it is missing or of another version.
 MINIO_VERSION         := v0.0.0-20260212201848-7aac2a2c5b7c
 ALERTMANAGER_VERSION  := v0.27.0
+HELM_VERSION          := v3.22.0
+MC_VERSION            := v0.0.0-20250313080218-cf909e1063a9
 GOLANGCI_LINT_VERSION := v2.15.0
 GO_LICENSES_VERSION   := v1.6.0
 
@@ -23,12 +25,16 @@ $(TOOLS)/stamps/$(2)@$(4):
 endef
 $(eval $(call tool,MINIO,minio,github.com/minio/minio,$(MINIO_VERSION)))
 $(eval $(call tool,ALERTMANAGER,alertmanager,github.com/prometheus/alertmanager/cmd/alertmanager,$(ALERTMANAGER_VERSION)))
+$(eval $(call tool,HELM,helm,helm.sh/helm/v3/cmd/helm,$(HELM_VERSION)))
+$(eval $(call tool,MC,mc,github.com/minio/mc,$(MC_VERSION)))
 $(eval $(call tool,GOLANGCI_LINT,golangci-lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,$(GOLANGCI_LINT_VERSION)))
 $(eval $(call tool,GO_LICENSES,go-licenses,github.com/google/go-licenses,$(GO_LICENSES_VERSION)))
 
 # How tests find the servers. Outside of make, set them yourself.
 export LETHE_TEST_MINIO        ?= $(TOOLS)/bin/minio
 export LETHE_TEST_ALERTMANAGER ?= $(TOOLS)/bin/alertmanager
+export LETHE_TEST_HELM         ?= $(TOOLS)/bin/helm
+export LETHE_TEST_MC           ?= $(TOOLS)/bin/mc
 
 .PHONY: help
 help: ## list the targets
@@ -43,11 +49,11 @@ demo: build ## sample logs, compacted and served on :6060
 	$(BIN)/lethe demo
 
 .PHONY: test
-test: $(MINIO) $(ALERTMANAGER) ## all tests, with the race detector, on memory, files and MinIO; PKG=./objstore/... for some
+test: $(MINIO) $(ALERTMANAGER) $(HELM) $(MC) ## all tests, with the race detector, on memory, files and MinIO; PKG=./objstore/... for some
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PKG)
 
 .PHONY: test-docker
-test-docker: $(ALERTMANAGER) ## the same with MinIO in a container
+test-docker: $(ALERTMANAGER) $(HELM) $(MC) ## the same with MinIO in a container
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m -tags docker $(PKG)
 
 .PHONY: vet
@@ -63,12 +69,22 @@ licences: $(GO_LICENSES) ## fail on a linked dependency whose licence is not in 
 	$(TOOLS)/bin/go-licenses check ./cmd/lethe --ignore lethe \
 		--allowed_licenses=Apache-2.0,MIT,BSD-2-Clause,BSD-2-Clause-FreeBSD,BSD-3-Clause,ISC,MPL-2.0
 
+.PHONY: lambda
+lambda: ## build dist/lambda/bootstrap for arm64, with the ready-made rules
+	rm -rf dist/lambda && mkdir -p dist/lambda/rules
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o dist/lambda/bootstrap ./cmd/lethe
+	cp deploy/rules/*.yaml dist/lambda/rules/
+
+.PHONY: image
+image: build ## dist/lethe-image.tar, without a container engine
+	$(GO) run ./deploy/image -binary $(BIN)/lethe -version $(VERSION) -zoneinfo "$$($(GO) env GOROOT)/lib/time/zoneinfo.zip" -o dist/lethe-image.tar
+
 .PHONY: bench
 bench: ## Go benchmarks, into bench.txt for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem -count 5 $(PKG) | tee bench.txt
 
 .PHONY: tools
-tools: $(MINIO) $(ALERTMANAGER) $(GOLANGCI_LINT) $(GO_LICENSES) ## install what tests and checks need into .tools
+tools: $(MINIO) $(ALERTMANAGER) $(HELM) $(MC) $(GOLANGCI_LINT) $(GO_LICENSES) ## install what tests and checks need into .tools
 
 .PHONY: clean
 clean: ## remove what was built, and the tools
