@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
 	"strconv"
 
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -71,7 +72,7 @@ func (w *Writer) finish() error {
 	footer := int64(binary.LittleEndian.Uint32(held[len(held)-trailerBytes:]))
 	end := int64(len(held)) - trailerBytes - footer
 	meta := w.pq.File().Metadata()
-	pageIndex := dropLogBounds(meta)
+	pageIndex := dropLineBounds(meta)
 	if end < 0 || pageIndex < start || pageIndex > start+end {
 		return fmt.Errorf("page index at %d of %d bytes", pageIndex, start+end)
 	}
@@ -97,17 +98,16 @@ func (w *Writer) finish() error {
 	return nil
 }
 
-// dropLogBounds takes the column index of the log column out of the metadata and returns where the page index starts. The log
-// column has no bounds, and the library writes empty ones, by which other engines could skip pages that they must not.
-func dropLogBounds(meta *format.FileMetaData) (pageIndex int64) {
-	pageIndex = int64(1)<<62 - 1
+// dropLineBounds takes the bounds of whole lines, which may be long, out of the statistics of the log column, and returns where the
+// page index starts.
+func dropLineBounds(meta *format.FileMetaData) (pageIndex int64) {
+	pageIndex = math.MaxInt64
 	for g := range meta.RowGroups {
 		chunks := meta.RowGroups[g].Columns
 		for i := range chunks {
 			pageIndex = min(pageIndex, chunks[i].ColumnIndexOffset, chunks[i].OffsetIndexOffset)
 		}
-		log := &chunks[len(chunks)-1]
-		log.ColumnIndexOffset, log.ColumnIndexLength = 0, 0
+		chunks[len(chunks)-1].MetaData.Statistics = format.Statistics{}
 	}
 	return pageIndex
 }

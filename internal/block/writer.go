@@ -50,12 +50,18 @@ func NewWriter(w io.Writer, t layout.Target, o Options) (*Writer, error) {
 		// The first version of pages is what every engine reads.
 		parquet.DataPageVersion(1),
 		parquet.DataPageStatistics(false),
-		parquet.SkipPageBounds("log"),
-		// No label is longer, so bounds are never cut.
-		parquet.ColumnIndexSizeLimit(func([]string) int { return record.MaxLabelBytes }),
+		parquet.ColumnIndexSizeLimit(boundBytes),
 		parquet.SortingWriterConfig(parquet.SortingColumns(sortingOf(t.Kind)...)),
 	)
 	return b, nil
+}
+
+// boundBytes is how long the bounds of a page are that other engines skip pages by. Those of lines would be as long as lines.
+func boundBytes(path []string) int {
+	if path[0] == "log" {
+		return 16
+	}
+	return MaxLabelBytes
 }
 
 // Write adds a row. Rows come in the order of record.CompareStored; a row that sorts before the one written last is refused with
