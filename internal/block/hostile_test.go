@@ -1,0 +1,183 @@
+package block
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"testing"
+
+	"lethe/internal/linefilter"
+	"lethe/objstore"
+)
+
+// readHostile reads all that there is to read in an object that may be anything. Every error is one of ours, and what is read
+// without one is bounded by what the tail says.
+func readHostile(t *testing.T, object []byte, tail int64) {
+	t.Helper()
+	for _, target := range []struct{ tail int64 }{{tail}, {int64(len(object))}} {
+		f, err := OpenTail(podTarget, object[int64(len(object))-target.tail:], int64(len(object)))
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion) {
+				t.Fatalf("an error of another kind: %v", err)
+			}
+			continue
+		}
+		if err := f.IndexErr(); err != nil && !errors.Is(err, ErrIndex) {
+			t.Fatalf("an error of another kind: %v", err)
+		}
+		if _, err := f.Candidates(linefilter.Need{Op: linefilter.Literal, Literal: []byte("payment 8d0e4736")}); err != nil && !errors.Is(err, ErrIndex) {
+			t.Fatalf("an error of another kind: %v", err)
+		}
+		if err := Verify(context.Background(), f, memFetch(object), ReadOptions{}); err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrIndex) {
+			t.Fatalf("an error of another kind: %v", err)
+		}
+		decodeAll(t, f, object)
+	}
+}
+
+// decodeAll decodes each page of each column.
+func decodeAll(t *testing.T, f *File, object []byte) {
+	t.Helper()
+	d := NewDecoder()
+	var log LogPage
+	at := func(r objstore.Range) []byte { return object[r.Offset : r.Offset+r.Length] }
+	check := func(err error) {
+		if err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("an error of another kind: %v", err)
+		}
+	}
+	for i, p := range f.Pages() {
+		check(d.Log(f, i, at(f.ColumnRange(i, ColLog)), &log))
+		_, err := d.Times(f, i, at(f.ColumnRange(i, ColTime)), at(f.ColumnRange(i, ColTimeNS)), nil)
+		check(err)
+		for c := ColNamespace; c < ColProcess; c++ {
+			dict, err := d.Dictionary(f, p.RowGroup, c, at(f.DictionaryRange(p.RowGroup, c)))
+			check(err)
+			_, err = d.Labels(f, i, c, len(dict), at(f.ColumnRange(i, c)), nil)
+			check(err)
+		}
+	}
+}
+
+func TestDamagedBlocks(t *testing.T) {
+	rows := generate(12, 600)
+	object, meta := build(t, podTarget, rows, Options{PageBytes: 10_000, RowGroupRows: 200})
+	r := rand.New(rand.NewPCG(51, 1))
+	t.Run("flipped bits", func(t *testing.T) {
+		for range 1500 {
+			bad := bytes.Clone(object)
+			for range 1 + r.IntN(3) {
+				bad[r.IntN(len(bad))] ^= 1 << r.IntN(8)
+			}
+			readHostile(t, bad, meta.Tail)
+		}
+	})
+	t.Run("flipped bits in the tail", func(t *testing.T) {
+		for range 1500 {
+			bad := bytes.Clone(object)
+			bad[len(bad)-1-r.IntN(int(meta.Tail))] ^= 1 << r.IntN(8)
+			readHostile(t, bad, meta.Tail)
+		}
+	})
+	t.Run("truncated", func(t *testing.T) {
+		for range 300 {
+			n := r.IntN(len(object))
+			readHostile(t, object[:n], min(meta.Tail, int64(n)))
+			if _, err := OpenTail(podTarget, object[len(object)-n:], meta.Size); err == nil && int64(n) < meta.Tail {
+				t.Fatalf("opened from %d bytes, the tail has %d", n, meta.Tail)
+			}
+		}
+	})
+	t.Run("pages in each other's place", func(t *testing.T) {
+		f := open(t, podTarget, object, meta.Tail)
+		a, b := f.ColumnRange(0, ColLog), f.ColumnRange(1, ColLog)
+		d := NewDecoder()
+		var log LogPage
+		if err := d.Log(f, 0, object[b.Offset:b.Offset+b.Length], &log); f.Pages()[0].Rows != f.Pages()[1].Rows && !errors.Is(err, ErrCorrupt) {
+			t.Fatal(err)
+		}
+		if err := d.Log(f, 0, object[a.Offset:a.Offset+a.Length-1], &log); !errors.Is(err, ErrCorrupt) {
+			t.Fatal(err)
+		}
+		if err := d.Log(f, 0, nil, &log); !errors.Is(err, ErrCorrupt) {
+			t.Fatal(err)
+		}
+	})
+	t.Run("of another target", func(t *testing.T) {
+		if _, err := OpenTail(nodeTarget, object[meta.Size-meta.Tail:], meta.Size); !errors.Is(err, ErrCorrupt) {
+			t.Fatal(err)
+		}
+	})
+	t.Run("of a newer version", func(t *testing.T) {
+		newer := bytes.Replace(object, []byte(keyVersion+"\x18\x011"), []byte(keyVersion+"\x18\x012"), 1)
+		if _, err := OpenTail(podTarget, newer[meta.Size-meta.Tail:], meta.Size); !errors.Is(err, ErrVersion) {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestVerifyFinds checks that each kind of damage to a page's bytes is found by reading it.
+func TestVerifyFinds(t *testing.T) {
+	rows := generate(13, 500)
+	object, meta := build(t, podTarget, rows, Options{PageBytes: 20_000})
+	f := open(t, podTarget, object, meta.Tail)
+	for i := range f.Pages() {
+		for _, c := range []Column{ColTime, ColTimeNS, ColLog} {
+			at := f.ColumnRange(i, c)
+			bad := bytes.Clone(object)
+			bad[at.Offset+at.Length-1] ^= 0x10
+			if err := Verify(context.Background(), f, memFetch(bad), ReadOptions{}); !errors.Is(err, ErrCorrupt) {
+				t.Fatalf("page %d of column %s: %v", i, c, err)
+			}
+		}
+	}
+}
+
+func FuzzBlock(f *testing.F) {
+	for seed := range uint64(3) {
+		object, meta := build(f, podTarget, generate(seed, 30), Options{PageBytes: 500, RowGroupRows: 20})
+		f.Add(object, meta.Tail)
+	}
+	f.Fuzz(func(t *testing.T, object []byte, tail int64) {
+		if tail < 0 || tail > int64(len(object)) {
+			return
+		}
+		readHostile(t, object, tail)
+	})
+}
+
+// FuzzTail gives the sections of the line index and the footer apart from each other, without checksums in the way.
+func FuzzSections(f *testing.F) {
+	object, meta := build(f, podTarget, generate(1, 200), Options{PageBytes: 2000})
+	tail := object[meta.Size-meta.Tail:]
+	blob := tail[bytes.Index(tail, []byte(indexMagic)):]
+	file := open(f, podTarget, object, meta.Tail)
+	for _, id := range []byte{sectionRuns, sectionTrigrams, sectionGrams} {
+		var length int
+		for length = len(blob); length > 0; length-- {
+			if sections, err := parseSections(blob[:length]); err == nil {
+				f.Add(sections[id], len(file.Pages()))
+				break
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte, pages int) {
+		if pages < 1 || pages > 1<<16 {
+			return
+		}
+		need := linefilter.Need{Op: linefilter.Literal, Fold: true, Literal: []byte("task 8d0e4736")}
+		x := &lineIndex{pages: pages, grams: make([]gramFilter, pages)}
+		var err error
+		if x.trigrams, err = parseTrigrams(data, pages); err == nil {
+			x.candidates(&need)
+		}
+		if x.grams, err = parseGrams(data, pages); err == nil {
+			x.trigrams = nil
+			x.candidates(&need)
+		}
+		if runs, err := parseRuns(data, podTarget, int64(pages)); err == nil && len(runs) > pages {
+			t.Fatalf("%d runs of %d rows", len(runs), pages)
+		}
+	})
+}
