@@ -194,7 +194,8 @@ func (u *uploader) object(p *pending, at int64) (*Object, error) {
 // compressor compresses bodies into one buffer.
 type compressor struct {
 	kind Compression
-	out  bytes.Buffer
+	out  bytes.Buffer // of gzip
+	buf  []byte       // of zstd
 	gzip *gzip.Writer
 	zstd *zstd.Encoder
 }
@@ -211,8 +212,8 @@ func (c *compressor) do(lines []byte) (body []byte, suffix string, err error) {
 	case Plain:
 		return lines, "", nil
 	case Zstd:
-		c.out.Reset()
-		return c.zstd.EncodeAll(lines, c.out.AvailableBuffer()), ".zst", nil
+		c.buf = c.zstd.EncodeAll(lines, c.buf[:0])
+		return c.buf, ".zst", nil
 	case Gzip:
 	}
 	c.out.Reset()

@@ -86,7 +86,7 @@ func (b *Bucket) rangeOfEmpty(ctx context.Context, key string, err error) (io.Re
 func extent(h http.Header, ranged bool) (length, total int64, err error) {
 	length, err = strconv.ParseInt(h.Get("Content-Length"), 10, 64)
 	if err != nil {
-		return 0, 0, fmt.Errorf("the store's answer has no length: %w", err)
+		return 0, 0, fmt.Errorf("the store does not say how long the body is: Content-Length is %q: %w", h.Get("Content-Length"), errors.ErrUnsupported)
 	}
 	if !ranged {
 		return length, length, nil
