@@ -108,6 +108,10 @@ func (p *program) commands() []*cli.Command {
 		p.compactCommand(),
 		p.importCommand(),
 		p.inspectCommand(),
+		p.verifyCommand(),
+		p.explainCommand(),
+		p.labelsCommand(),
+		p.seriesCommand(),
 		p.lambdaCommand(),
 		p.fmtCommand(),
 		{

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"lethe/compactor"
+	"lethe/internal/alertstore"
 	"lethe/internal/layout"
 	"lethe/objstore"
 )
@@ -17,7 +19,7 @@ func (p *program) compactCommand() *cli.Command {
 	return &cli.Command{
 		Name: "compact", Usage: "rewrite raw objects to Parquet, merge, and delete what retention does not keep",
 		Description: "It may be killed at any time, and run any number of times at once.",
-		Flags:       flags(p.config, join([]string{"cli.dry_run dry-run", "cli.every every", "cli.target target", "query.timeout"}, compacting)...),
+		Flags:       flags(p.config, join([]string{"cli.dry_run dry-run", "cli.every every", "cli.target target", "cli.output output", "query.timeout", "alerting.hold_max"}, compacting)...),
 		Action:      p.action(0, 0, func(ctx context.Context, _ []string) error { return p.compact(ctx) }),
 	}
 }
@@ -27,13 +29,16 @@ func (p *program) compact(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o, err := p.compactorOptions()
+	c, err := p.compactor(bucket, nil)
 	if err != nil {
 		return err
 	}
-	c, err := compactor.New(bucket, o)
-	if err != nil {
-		return err
+	if p.args.DryRun {
+		plan, err := c.Plan(ctx)
+		if err != nil {
+			return err
+		}
+		return p.print(plan)
 	}
 	every := p.args.Every.Std()
 	if every == 0 {
@@ -46,9 +51,7 @@ func (p *program) compact(ctx context.Context) error {
 func (p *program) pass(ctx context.Context, c *compactor.Compactor) error {
 	s, err := c.Run(ctx)
 	if s != nil {
-		if _, perr := fmt.Fprintln(p.stdout, s); perr != nil && err == nil {
-			err = perr
-		}
+		err = errors.Join(err, p.print(s))
 	}
 	return err
 }
@@ -70,7 +73,24 @@ func (p *program) loop(ctx context.Context, first, every time.Duration, do func(
 	}
 }
 
-// compactorOptions are those that the configuration says.
+// compactor returns one as the configuration says. It holds consumed raw objects until the alert rules of the bucket have seen them.
+func (p *program) compactor(bucket objstore.Bucket, m *compactor.Metrics) (*compactor.Compactor, error) {
+	o, err := p.compactorOptions()
+	if err != nil {
+		return nil, err
+	}
+	held, err := alertstore.NewHeld(bucket, p.config.Alerting.HoldMax.Std())
+	if err != nil {
+		return nil, usagef("alerting.hold_max: %w", err)
+	}
+	o.Held, o.Metrics = held.Load, m
+	c, err := compactor.New(bucket, o)
+	if errors.Is(err, compactor.ErrOptions) || errors.Is(err, compactor.ErrGrace) {
+		return nil, usage(err)
+	}
+	return c, err
+}
+
 func (p *program) compactorOptions() (compactor.Options, error) {
 	k, r := &p.config.Compactor, &p.config.Retention
 	o := compactor.Options{
@@ -121,12 +141,7 @@ func newID() string {
 
 // compactLoop compacts in a server, after first and then after each interval.
 func (p *program) compactLoop(ctx context.Context, bucket objstore.Bucket, m *compactor.Metrics, first time.Duration) error {
-	o, err := p.compactorOptions()
-	if err != nil {
-		return err
-	}
-	o.Metrics = m
-	c, err := compactor.New(bucket, o)
+	c, err := p.compactor(bucket, m)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
-	"lethe/compactor"
 	"lethe/internal/config"
 	"lethe/internal/overview"
 	"lethe/internal/sample"
@@ -82,11 +81,7 @@ func (p *program) fill(ctx context.Context, bucket objstore.Bucket, cluster *sam
 		}
 		from = open
 	}
-	o, err := p.compactorOptions()
-	if err != nil {
-		return now, err
-	}
-	c, err := compactor.New(bucket, o)
+	c, err := p.compactor(bucket, nil)
 	if err != nil {
 		return now, err
 	}

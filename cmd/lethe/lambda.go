@@ -100,11 +100,7 @@ func (p *program) compactFunction(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := p.compactorOptions()
-	if err != nil {
-		return nil, err
-	}
-	c, err := compactor.New(bucket, o)
+	c, err := p.compactor(bucket, nil)
 	if err != nil {
 		return nil, err
 	}

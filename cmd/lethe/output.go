@@ -9,6 +9,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -257,6 +258,33 @@ func writeTable(w io.Writer, table [][]string) error {
 		}
 	}
 	return tw.Flush()
+}
+
+// tableText is an aligned table as a string, "" where there is nothing but a header.
+func tableText(table [][]string) string {
+	var b strings.Builder
+	if err := writeTable(&b, table); err != nil {
+		return err.Error()
+	}
+	return b.String()
+}
+
+// print prints a value for people, or as JSON where that is asked for.
+func (p *program) print(v fmt.Stringer) error {
+	if p.args.Output.Word == "json" {
+		return p.printJSON(v)
+	}
+	_, err := fmt.Fprintln(p.stdout, strings.TrimRight(v.String(), "\n"))
+	return err
+}
+
+func (p *program) printJSON(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = p.stdout.Write(append(b, '\n'))
+	return err
 }
 
 func (o *printer) stamp(ms int64) string {

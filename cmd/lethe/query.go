@@ -53,9 +53,6 @@ func (p *program) request(text string) (letheql.Request, error) {
 	now := p.now()
 	limit := p.config.Query.Limit.N
 	r := letheql.Request{Query: text, Now: now, Limit: &limit, Step: p.args.Step.Std()}
-	if limit < 0 {
-		return r, usagef("--limit %d is negative", limit)
-	}
 	switch p.args.Direction.Word {
 	case "forward":
 		d := letheql.Forward
@@ -68,33 +65,35 @@ func (p *program) request(text string) (letheql.Request, error) {
 	if err != nil {
 		return r, err
 	}
-	ranged := p.isSet("cli.start") || p.isSet("cli.end") || p.isSet("cli.since") || p.isSet("cli.step")
+	// Of settings that exclude each other, the one counts that was said closer by: on the command line, else in the environment.
+	at, ranged := p.rank("cli.time"), max(p.rank("cli.start"), p.rank("cli.end"), p.rank("cli.since"), p.rank("cli.step"))
 	switch {
-	case p.args.Time != "" && ranged:
+	case at > 0 && at == ranged:
 		return r, usage(errors.New("--time is one instant: it goes without --start, --end, --since and --step"))
-	case p.args.Time != "":
+	case at > ranged:
 		r.Time, err = p.timeOf("--time", p.args.Time, now)
 		return r, err
-	case !expr.IsLog() && !ranged:
+	case ranged == 0 && !expr.IsLog():
 		r.Time = now
 		return r, nil
 	}
 	return r, p.setRange(&r, now)
 }
 
-func (p *program) isSet(key string) bool { return p.config.Setting(key).IsSet() }
+func (p *program) rank(key string) int { return p.config.Setting(key).Rank() }
 
 // setRange sets the start and end of a request.
 func (p *program) setRange(r *letheql.Request, now time.Time) (err error) {
 	if r.End, err = p.timeOf("--end", p.args.End, now); err != nil {
 		return err
 	}
-	if p.args.Start == "" {
+	start, since := p.rank("cli.start"), p.rank("cli.since")
+	if start > 0 && start == since {
+		return usage(errors.New("--start and --since exclude each other"))
+	}
+	if start <= since {
 		r.Start = r.End.Add(-p.args.Since.Std())
 		return nil
-	}
-	if p.isSet("cli.since") {
-		return usage(errors.New("--start and --since exclude each other"))
 	}
 	if r.Start, err = p.timeOf("--start", p.args.Start, now); err != nil {
 		return err

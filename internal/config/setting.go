@@ -45,6 +45,9 @@ func (s *Setting) Env() string {
 // IsSet tells whether the setting has another source than its default.
 func (s *Setting) IsSet() bool { return s.from != fromDefault }
 
+// Rank orders the sources of values: 0 is the default, then come the file, the environment and the command line.
+func (s *Setting) Rank() int { return int(s.from) }
+
 // SetFlag sets the value from the command line. A repeated flag of a list adds to it.
 func (s *Setting) SetFlag(text string) error { return s.set(fromFlag, text) }
 
