@@ -21,6 +21,7 @@ type counter struct {
 	limit int
 	// budget is the number of values that all counters of a query may still hold.
 	budget *atomic.Int64
+	scope  *pipeline.Scope
 
 	mu     sync.RWMutex
 	series map[seriesKey]*series
@@ -65,26 +66,23 @@ func (c *counter) count(s *series, b *Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sized := c.node.fn.value == sumValue
-	slot, lo, hi := -1, int64(math.MaxInt64), int64(math.MinInt64)
-	var p *page
-	for i, t := range b.Times {
-		if t <= lo || t > hi {
-			var loMS, hiMS int64
-			slot, loMS, hiMS = c.slots.find(ceilMillis(t))
-			lo, hi = nanos(loMS), nanos(hiMS)
-			if slot >= 0 {
-				var err error
-				if p, err = c.page(s, slot); err != nil {
-					return err
-				}
-			}
+	for i := 0; i < len(b.Times); {
+		slot, loMS, hiMS := c.slots.find(ceilMillis(b.Times[i]))
+		from, lo, hi := i, nanos(loMS), nanos(hiMS)
+		for i++; i < len(b.Times) && lo < b.Times[i] && b.Times[i] <= hi; i++ {
 		}
 		if slot < 0 {
 			continue
 		}
-		p.n[slot%pageLen]++
+		p, err := c.page(s, slot)
+		if err != nil {
+			return err
+		}
+		p.n[slot%pageLen] += int64(i - from)
 		if sized {
-			p.v[slot%pageLen] += float64(b.Sizes[i])
+			for _, size := range b.Sizes[from:i] {
+				p.v[slot%pageLen] += float64(size)
+			}
 		}
 	}
 	return nil
@@ -92,7 +90,7 @@ func (c *counter) count(s *series, b *Batch) error {
 
 // visitStages sends each line through the stages, which decide its series.
 func (c *counter) visitStages(b *Batch) error {
-	entry := pipeline.NewEntry(reservedIn(c.node.sel.Kind))
+	entry := pipeline.NewEntry(c.scope)
 	base := batchLabels{b}
 	var key []byte
 	for i, t := range b.Times {

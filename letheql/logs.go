@@ -143,7 +143,7 @@ func (e *Engine) rows(ctx context.Context, lq *logQuery, stats *Stats) iter.Seq2
 		if len(lq.run) == 0 {
 			q.Limit = lq.limit
 		}
-		entry := pipeline.NewEntry(reservedIn(q.Kind))
+		entry := pipeline.NewEntry(&pipeline.Scope{Reserved: reservedIn(q.Kind)})
 		n := 0
 		for row, err := range e.src.Lines(ctx, q, stats) {
 			if err != nil {
@@ -175,9 +175,12 @@ func extracted(e *pipeline.Entry, buf []labels.Label) []labels.Label {
 }
 
 // reservedIn returns the names that no stage may take: the labels of a kind, and the other keys of a row in an answer.
-func reservedIn(k layout.Kind) func(string) bool {
-	names := record.LabelsOf(k)
-	return func(name string) bool { return name == "time" || name == "log" || slices.Contains(names, name) }
+func reservedIn(k layout.Kind) map[string]bool {
+	out := map[string]bool{"time": true, "log": true}
+	for _, name := range record.LabelsOf(k) {
+		out[name] = true
+	}
+	return out
 }
 
 // causeOf prefers the engine's own account of a timeout to the source's.

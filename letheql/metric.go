@@ -101,7 +101,7 @@ func (e *Engine) collect(ctx context.Context, nodes []*node, stats *Stats) (quer
 		if err := e.checkRange(q); err != nil {
 			return nil, err
 		}
-		c := &counter{node: n, slots: n.slots(), limit: e.o.MaxSeries, budget: budget, series: map[seriesKey]*series{}}
+		c := &counter{node: n, slots: n.slots(), limit: e.o.MaxSeries, budget: budget, scope: n.scope(), series: map[seriesKey]*series{}}
 		if err := e.src.Visit(ctx, q, stats, c.visit); err != nil {
 			return nil, err
 		}

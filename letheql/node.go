@@ -169,6 +169,24 @@ func (x *node) keeps(name string) bool {
 	return true
 }
 
+// scope is what the stages may set: where the labels of the series are known, only those and what later stages read are worth the work.
+func (x *node) scope() *pipeline.Scope {
+	s := &pipeline.Scope{Reserved: reservedIn(x.sel.Kind)}
+	if x.keep == nil {
+		return s
+	}
+	s.Wanted = map[string]bool{}
+	for _, name := range x.keep {
+		s.Wanted[name] = true
+	}
+	for _, st := range x.sel.run {
+		for _, name := range st.Labels() {
+			s.Wanted[name] = true
+		}
+	}
+	return s
+}
+
 // keepExtracted drops the labels out of lines that the series do not need, in place.
 func (x *node) keepExtracted(all []pipeline.Label) []pipeline.Label {
 	return slices.DeleteFunc(all, func(l pipeline.Label) bool {

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Label is a name and its value.
@@ -37,14 +38,27 @@ type Entry struct {
 	Value    float64
 	HasValue bool
 
-	base     Base
-	reserved func(name string) bool
-	labels   []Label
+	base   Base
+	scope  *Scope
+	labels []Label
+	buf    []byte
+	// names are the strings of names met before.
+	names map[string]string
 }
 
-// NewEntry returns an entry for lines of a kind. The names for which reserved holds belong to the row: a label that a stage finds
-// under such a name is stored with the suffix _extracted.
-func NewEntry(reserved func(name string) bool) *Entry { return &Entry{reserved: reserved} }
+// Scope says which labels stages may set. It is shared by the entries of a query.
+type Scope struct {
+	// Reserved names belong to the row: a label that a stage finds under such a name is stored with the suffix _extracted.
+	Reserved map[string]bool
+	// Wanted are the names that somebody reads; others are not stored. Nil is all.
+	Wanted map[string]bool
+}
+
+// maxNames bounds the names that an entry remembers.
+const maxNames = 4096
+
+// NewEntry returns an entry for lines of one query.
+func NewEntry(s *Scope) *Entry { return &Entry{scope: s, names: map[string]string{}} }
 
 // Reset begins the next line. The entry does not keep the line or base beyond the next call.
 func (e *Entry) Reset(line []byte, t int64, base Base) {
@@ -64,14 +78,42 @@ func (e *Entry) Get(name string) (string, bool) {
 	return v, v != ""
 }
 
+// Name returns the name under which a label with a key of any form is stored, and whether it is to be stored.
+func (e *Entry) Name(key []byte) (string, bool) {
+	e.buf = Sanitize(e.buf[:0], key)
+	if len(e.buf) == 0 {
+		return "", false
+	}
+	if e.scope.Reserved[string(e.buf)] {
+		e.buf = append(e.buf, "_extracted"...)
+	}
+	if e.scope.Wanted != nil && !e.scope.Wanted[string(e.buf)] {
+		return "", false
+	}
+	name, ok := e.names[string(e.buf)]
+	if !ok {
+		name = string(e.buf)
+		if len(e.names) < maxNames {
+			e.names[name] = name
+		}
+	}
+	return name, true
+}
+
 // Extract stores what a parser found under a key of any form. An empty value is the same as none.
-func (e *Entry) Extract(key, value string) {
-	name := Sanitize(key)
-	if name == "" || value == "" {
+func (e *Entry) Extract(key, value []byte) {
+	if len(value) == 0 {
 		return
 	}
-	if e.reserved(name) {
-		name += "_extracted"
+	if name, ok := e.Name(key); ok {
+		e.set(name, string(value))
+	}
+}
+
+// set stores a value under what Name has returned.
+func (e *Entry) set(name, value string) {
+	if value == "" {
+		return
 	}
 	for i := range e.labels {
 		if e.labels[i].Name == name {
@@ -109,28 +151,22 @@ func (e *Entry) Extracted() []Label {
 	return e.labels
 }
 
-// Sanitize makes a valid label name of a key: what is no letter, digit or underscore becomes an underscore, and a name does not
-// begin with a digit.
-func Sanitize(key string) string {
-	ok := key != "" && !isDigit(key[0])
-	for i := 0; ok && i < len(key); i++ {
-		ok = isNameByte(key[i])
+// Sanitize appends to dst the valid label name for a key: what is no letter, digit or underscore becomes an underscore, and a name does
+// not begin with a digit. The empty key has no name.
+func Sanitize(dst, key []byte) []byte {
+	if len(key) > 0 && isDigit(key[0]) {
+		dst = append(dst, '_')
 	}
-	if ok || key == "" {
-		return key
-	}
-	b := make([]byte, 0, len(key)+1)
-	if isDigit(key[0]) {
-		b = append(b, '_')
-	}
-	for _, r := range key {
-		if r < 0x80 && isNameByte(byte(r)) {
-			b = append(b, byte(r))
-		} else {
-			b = append(b, '_')
+	for i, c := range key {
+		switch {
+		case isNameByte(c):
+			dst = append(dst, c)
+		case c < utf8.RuneSelf || utf8.RuneStart(c) || i == 0:
+			// One underscore a character, however many bytes it has.
+			dst = append(dst, '_')
 		}
 	}
-	return string(b)
+	return dst
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/buger/jsonparser"
@@ -19,6 +20,7 @@ type Extraction struct {
 	// Path is where the value stands: a key of logfmt, or a path of JSON as servers[0].name.
 	Path string
 	keys []string
+	name []byte
 }
 
 func extractions(list []Extraction) string {
@@ -42,7 +44,7 @@ func NewJSON(only []Extraction) (*JSON, error) {
 		if err != nil {
 			return nil, err
 		}
-		only[i].keys = keys
+		only[i].keys, only[i].name = keys, []byte(only[i].Name)
 	}
 	return &JSON{only}, nil
 }
@@ -97,10 +99,14 @@ func (s *JSON) Process(e *Entry) bool {
 		return true
 	}
 	if len(s.only) == 0 {
-		s.all(e, line, "")
+		s.all(e, line, nil)
 		return true
 	}
 	for _, x := range s.only {
+		name, ok := e.Name(x.name)
+		if !ok {
+			continue
+		}
 		value, kind, _, err := jsonparser.Get(line, x.keys...)
 		switch {
 		case errors.Is(err, jsonparser.KeyPathNotFoundError):
@@ -109,20 +115,26 @@ func (s *JSON) Process(e *Entry) bool {
 			e.Fail(ErrJSON, err.Error())
 			return true
 		}
-		e.Extract(x.Name, jsonValue(value, kind, true))
+		e.set(name, jsonValue(value, kind, true))
 	}
 	return true
 }
 
 // all stores the keys of an object. The depth is bounded, since json.Valid refuses lines that are nested too deep.
-func (s *JSON) all(e *Entry, object []byte, prefix string) {
+func (s *JSON) all(e *Entry, object, prefix []byte) {
 	err := jsonparser.ObjectEach(object, func(key, value []byte, kind jsonparser.ValueType, _ int) error {
-		name := prefix + string(key)
-		if kind == jsonparser.Object {
-			s.all(e, value, name+"_")
-			return nil
+		if len(prefix) > 0 || kind == jsonparser.Object {
+			key = slices.Concat(prefix, key)
 		}
-		e.Extract(name, jsonValue(value, kind, false))
+		switch kind {
+		case jsonparser.Object:
+			s.all(e, value, append(key, '_'))
+		case jsonparser.Array, jsonparser.Null:
+		default:
+			if name, ok := e.Name(key); ok {
+				e.set(name, jsonValue(value, kind, false))
+			}
+		}
 		return nil
 	})
 	if err != nil {
@@ -152,7 +164,12 @@ func jsonValue(value []byte, kind jsonparser.ValueType, nested bool) string {
 type Logfmt struct{ only []Extraction }
 
 // NewLogfmt returns a stage that takes out the given keys, or all where there are none.
-func NewLogfmt(only []Extraction) *Logfmt { return &Logfmt{only} }
+func NewLogfmt(only []Extraction) *Logfmt {
+	for i := range only {
+		only[i].name = []byte(only[i].Name)
+	}
+	return &Logfmt{only}
+}
 
 // String implements Stage.
 func (s *Logfmt) String() string { return strings.TrimSpace("| logfmt " + extractions(s.only)) }
@@ -165,7 +182,7 @@ func (s *Logfmt) Process(e *Entry) bool {
 	d := logfmt.NewDecoderSize(bytes.NewReader(e.Line), len(e.Line)+2)
 	for d.ScanRecord() {
 		for d.ScanKeyval() {
-			s.pair(e, string(d.Key()), string(d.Value()))
+			s.pair(e, d.Key(), d.Value())
 		}
 	}
 	if err := d.Err(); err != nil {
@@ -174,22 +191,23 @@ func (s *Logfmt) Process(e *Entry) bool {
 	return true
 }
 
-func (s *Logfmt) pair(e *Entry, key, value string) {
+func (s *Logfmt) pair(e *Entry, key, value []byte) {
 	if len(s.only) == 0 {
 		e.Extract(key, value)
 		return
 	}
 	for _, x := range s.only {
-		if x.Path == key {
-			e.Extract(x.Name, value)
+		if x.Path == string(key) {
+			e.Extract(x.name, value)
 		}
 	}
 }
 
 // Regexp makes labels of the named groups of an expression. A line that does not match gets none.
 type Regexp struct {
-	text string
-	re   *regexp.Regexp
+	text  string
+	re    *regexp.Regexp
+	names [][]byte
 }
 
 // NewRegexp returns a stage, or why the expression cannot be used.
@@ -198,12 +216,14 @@ func NewRegexp(text string) (*Regexp, error) {
 	if err != nil {
 		return nil, err
 	}
+	s, named := &Regexp{text: text, re: re}, false
 	for _, name := range re.SubexpNames() {
-		if name != "" {
-			return &Regexp{text, re}, nil
-		}
+		s.names, named = append(s.names, []byte(name)), named || name != ""
 	}
-	return nil, errors.New("the expression names no label: write a group as (?P<name>…)")
+	if !named {
+		return nil, errors.New("the expression names no label: write a group as (?P<name>…)")
+	}
+	return s, nil
 }
 
 // String implements Stage.
@@ -215,10 +235,8 @@ func (s *Regexp) Labels() []string { return nil }
 // Process implements Stage.
 func (s *Regexp) Process(e *Entry) bool {
 	m := s.re.FindSubmatch(e.Line)
-	for i, name := range s.re.SubexpNames() {
-		if name != "" && i < len(m) {
-			e.Extract(name, string(m[i]))
-		}
+	for i := range m {
+		e.Extract(s.names[i], m[i])
 	}
 	return true
 }
@@ -228,7 +246,7 @@ type Pattern struct {
 	text string
 	// lits are the texts around the captures: one before each and one at the end.
 	lits  [][]byte
-	names []string
+	names [][]byte
 }
 
 // NewPattern returns a stage, or why the pattern cannot be used.
@@ -237,15 +255,18 @@ func NewPattern(text string) (*Pattern, error) {
 	lit, named := "", false
 	for rest := text; rest != ""; {
 		end := strings.IndexByte(rest, '>')
-		if rest[0] != '<' || end < 2 || Sanitize(rest[1:end]) != rest[1:end] {
+		if rest[0] != '<' || end < 2 || string(Sanitize(nil, []byte(rest[1:end]))) != rest[1:end] {
 			lit, rest = lit+rest[:1], rest[1:]
 			continue
 		}
 		if len(p.names) > 0 && lit == "" {
 			return nil, errors.New("two captures need a text between them")
 		}
-		name := rest[1:end]
-		named = named || name != "_"
+		name := []byte(rest[1:end])
+		if string(name) == "_" {
+			name = nil
+		}
+		named = named || name != nil
 		p.lits, p.names = append(p.lits, []byte(lit)), append(p.names, name)
 		lit, rest = "", rest[end+1:]
 	}
@@ -273,9 +294,7 @@ func (p *Pattern) Process(e *Entry) bool {
 		if next := p.lits[i+1]; len(next) > 0 {
 			value, rest, ok = bytes.Cut(rest, next)
 		}
-		if name != "_" {
-			e.Extract(name, string(value))
-		}
+		e.Extract(name, value)
 	}
 	return true
 }
