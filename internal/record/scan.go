@@ -112,6 +112,7 @@ type scanner struct {
 	partial value  // what there is of it
 	nest    []byte
 	key     []byte
+	guesses [16]guess
 }
 
 // object scans b, which has no white space around it. It is false where b is no object; values then holds what stood before the error.
@@ -139,12 +140,14 @@ func (s *scanner) members(i int, t table) (int, bool) {
 	if i = s.space(i); i < len(s.b) && s.b[i] == '}' {
 		return i + 1, true
 	}
-	for {
-		f, next, ok := s.name(i, t)
-		if !ok {
-			return i, false
+	for place := 0; ; place++ {
+		var ok bool
+		if t == recordKeys && place < len(s.guesses) {
+			i, ok = s.guesses[place].member(s, i)
+		} else {
+			i, ok = s.member(t, i)
 		}
-		if i, ok = s.member(f, next); !ok {
+		if !ok {
 			return i, false
 		}
 		i = s.space(i)
@@ -158,6 +161,15 @@ func (s *scanner) members(i int, t table) (int, bool) {
 		}
 		i = s.space(i + 1)
 	}
+}
+
+// member scans a key and its value.
+func (s *scanner) member(t table, i int) (int, bool) {
+	f, i, ok := s.name(i, t)
+	if !ok {
+		return i, false
+	}
+	return s.value(f, i)
 }
 
 // name scans a key and its colon, up to the value.
@@ -182,8 +194,8 @@ func (s *scanner) name(i int, t table) (field, int, bool) {
 	return f, s.space(i + 1), true
 }
 
-// member scans a value and keeps it as field f.
-func (s *scanner) member(f field, i int) (int, bool) {
+// value scans a value and keeps it as field f.
+func (s *scanner) value(f field, i int) (int, bool) {
 	if i < len(s.b) && s.b[i] == '"' {
 		end, esc, ok := s.str(i + 1)
 		v := value{i + 1, end, plain}
