@@ -20,7 +20,7 @@ const (
 	// maxSampledBits is the largest filter that leaves grams out: in a larger one the two parts of the hash would overlap.
 	maxSampledBits = 1 << (gramHashBits - gramSampleBits)
 	// maxPageGrams is how many grams of a page are kept; when there are more, those that count last are left out.
-	maxPageGrams = 1 << 16
+	maxPageGrams = 1 << 15
 	// gramBits is how many bits a page gets for each of its grams where there is room.
 	gramBits = 8
 	// gramShare is how much of a row group's size its filters may take: one part in that many.
@@ -104,7 +104,7 @@ func newGramWriter() *gramWriter {
 // add takes the hash of a gram of the page.
 func (w *gramWriter) add(h uint32) {
 	bit := uint64(1) << (h & 63)
-	if w.seen[h>>6]&bit != 0 || sampleOf(h) > w.page.threshold {
+	if sampleOf(h) > w.page.threshold || w.seen[h>>6]&bit != 0 {
 		return
 	}
 	w.seen[h>>6] |= bit

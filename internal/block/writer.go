@@ -5,7 +5,6 @@ import (
 	"io"
 
 	"github.com/parquet-go/parquet-go"
-	pqzstd "github.com/parquet-go/parquet-go/compress/zstd"
 
 	"lethe/internal/layout"
 	"lethe/internal/record"
@@ -38,13 +37,17 @@ func NewWriter(w io.Writer, t layout.Target, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	zstd, err := newCodec(o.Level)
+	if err != nil {
+		return nil, err
+	}
 	b := &Writer{target: t, opts: o, out: newOutput(w), cols: columnsOf(t.Kind), runs: runWriter{kind: t.Kind}}
 	if !o.NoIndex {
 		b.index = newIndexWriter()
 	}
 	b.pq = parquet.NewWriter(b.out, schemaOf(t.Kind),
 		parquet.CreatedBy("lethe", fmt.Sprint(Version), ""),
-		parquet.Compression(&pqzstd.Codec{Level: o.Level}),
+		parquet.Compression(zstd),
 		// Pages are written whole and flushed by hand, so the library's own buffers may be small.
 		parquet.PageBufferSize(4<<10),
 		// The first version of pages is what every engine reads.

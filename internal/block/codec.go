@@ -1,0 +1,37 @@
+package block
+
+import (
+	"fmt"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// codec compresses the pages of one writer. The library's own codec would keep sixteen mebibytes of history for each encoder, twice;
+// a page does not look back further than itself.
+type codec struct{ enc *zstd.Encoder }
+
+const codecWindow = 2 << 20
+
+func newCodec(level zstd.EncoderLevel) (*codec, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(codecWindow),
+		zstd.WithZeroFrames(true), zstd.WithEncoderCRC(false))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	return &codec{enc}, nil
+}
+
+// String names the codec as Parquet does.
+func (c *codec) String() string { return "ZSTD" }
+
+// CompressionCodec is its number in the file.
+func (c *codec) CompressionCodec() format.CompressionCodec { return format.Zstd }
+
+// Encode compresses src into the memory of dst.
+func (c *codec) Encode(dst, src []byte) ([]byte, error) { return c.enc.EncodeAll(src, dst[:0]), nil }
+
+// Decode is part of the library's interface; a writer reads nothing back.
+func (c *codec) Decode([]byte, []byte) ([]byte, error) {
+	return nil, fmt.Errorf("%w: a writer was asked to decode", ErrCorrupt)
+}
