@@ -134,7 +134,7 @@ func (v *view) lateIn(ctx context.Context, p *pinned, set *rawobj.Set, i int, q 
 		return false, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	arrived, watermark := set.Object(i).LastModified.UnixNano(), p.snapshot.Manifest.Watermark
+	arrived, watermark := set.Arrived(i).UnixNano(), p.snapshot.Manifest.Watermark
 	for {
 		row := alerting.KindRow{Kind: p.target.Kind}
 		if err := rows.Next(&row.Row); err != nil {

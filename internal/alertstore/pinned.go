@@ -74,8 +74,8 @@ func (p *pinnedReader) listing(opts objstore.ListOptions) ([]objstore.Object, er
 		slices.SortFunc(out, func(a, b objstore.Object) int { return strings.Compare(a.Key, b.Key) })
 		return out, nil
 	}
-	for t, pinned := range p.view.targets {
-		if opts.Prefix == layout.RawPrefixOf(t) && opts.Delimiter == "" {
+	if t, ok := layout.TargetOfPrefix(opts.Prefix); ok && opts.Prefix == layout.RawPrefixOf(t) && opts.Delimiter == "" {
+		if pinned, ok := p.view.target(t); ok {
 			return pinned.raw, nil
 		}
 	}
@@ -92,9 +92,9 @@ func (p *pinnedReader) Get(ctx context.Context, key string, r objstore.Range) (i
 }
 
 func (p *pinnedReader) manifest(key string, t layout.Target, r objstore.Range) (io.ReadCloser, objstore.Attributes, error) {
-	pinned := p.view.targets[t]
+	pinned, ok := p.view.target(t)
 	switch {
-	case pinned == nil:
+	case !ok:
 		return nil, objstore.Attributes{}, fmt.Errorf("get %s: %w", key, errNotPinned)
 	case !pinned.snapshot.Exists:
 		return nil, objstore.Attributes{}, fmt.Errorf("get %s: %w", key, objstore.ErrNotExist)

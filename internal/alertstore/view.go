@@ -41,7 +41,10 @@ type view struct {
 	bucket  objstore.Reader
 	log     *slog.Logger
 	targets map[layout.Target]*pinned
-	window  letheql.Source
+	// scopes of the view, and the kinds all of whose targets were listed: any other target in scope had nothing.
+	scopes   []rulefile.Scope
+	complete map[layout.Kind]bool
+	window   letheql.Source
 }
 
 // pinned is what a view has read of a target: its raw objects first, its manifest after that.
@@ -57,9 +60,9 @@ type pinned struct {
 // View implements alerting.Arrivals. Targets that the scopes name cost a listing and a get each; for other scopes all raw objects of the
 // kind are listed, and all its targets.
 func (a *Arrivals) View(ctx context.Context, scopes []rulefile.Scope) (alerting.View, error) {
-	v := &view{bucket: a.bucket, log: a.log, targets: map[layout.Target]*pinned{}}
+	v := &view{bucket: a.bucket, log: a.log, targets: map[layout.Target]*pinned{}, scopes: scopes, complete: map[layout.Kind]bool{}}
 	for _, k := range layout.Kinds {
-		if err := v.listKind(ctx, k, scopes); err != nil {
+		if err := v.listKind(ctx, k); err != nil {
 			return nil, err
 		}
 	}
@@ -74,29 +77,38 @@ func (a *Arrivals) View(ctx context.Context, scopes []rulefile.Scope) (alerting.
 	return v, nil
 }
 
-func (v *view) listKind(ctx context.Context, k layout.Kind, scopes []rulefile.Scope) error {
-	names, all := named(k, scopes)
+func (v *view) listKind(ctx context.Context, k layout.Kind) error {
+	names, all := named(k, v.scopes)
 	if !all {
 		for _, t := range names {
 			v.targets[t] = &pinned{target: t}
-			if err := v.listRaw(ctx, layout.RawPrefixOf(t), scopes); err != nil {
+			if err := v.listRaw(ctx, layout.RawPrefixOf(t)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	if err := v.listRaw(ctx, layout.RawKindPrefix(k), scopes); err != nil {
+	if err := v.listRaw(ctx, layout.RawKindPrefix(k)); err != nil {
 		return err
 	}
 	for obj, err := range v.bucket.List(ctx, objstore.ListOptions{Prefix: layout.KindPrefix(k), Delimiter: "/"}) {
 		if err != nil {
 			return fmt.Errorf("list targets: %w", err)
 		}
-		if t, ok := layout.TargetOfPrefix(obj.Key); ok && obj.IsPrefix && inScope(scopes, t) {
+		if t, ok := layout.TargetOfPrefix(obj.Key); ok && obj.IsPrefix && inScope(v.scopes, t) {
 			v.pin(t)
 		}
 	}
+	v.complete[k] = true
 	return nil
+}
+
+// target returns what was read of a target; false where it is not part of the view.
+func (v *view) target(t layout.Target) (*pinned, bool) {
+	if p := v.targets[t]; p != nil {
+		return p, true
+	}
+	return &pinned{target: t}, v.complete[t.Kind] && inScope(v.scopes, t)
 }
 
 func (v *view) pin(t layout.Target) *pinned {
@@ -108,12 +120,12 @@ func (v *view) pin(t layout.Target) *pinned {
 	return p
 }
 
-func (v *view) listRaw(ctx context.Context, prefix string, scopes []rulefile.Scope) error {
+func (v *view) listRaw(ctx context.Context, prefix string) error {
 	for obj, err := range v.bucket.List(ctx, objstore.ListOptions{Prefix: prefix}) {
 		if err != nil {
 			return fmt.Errorf("list raw objects: %w", err)
 		}
-		if raw, ok := layout.ParseRaw(obj.Key); ok && inScope(scopes, raw.Target) {
+		if raw, ok := layout.ParseRaw(obj.Key); ok && inScope(v.scopes, raw.Target) {
 			p := v.pin(raw.Target)
 			p.raw = append(p.raw, obj)
 		}

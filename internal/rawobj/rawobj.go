@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -75,7 +76,8 @@ type Set struct {
 	bucket   objstore.Reader
 	opts     Options
 	entries  []*entry
-	decoders sync.Pool // of *record.Decoder
+	arrived  map[string]time.Time // earliest LastModified by first line
+	decoders sync.Pool            // of *record.Decoder
 
 	mu   sync.Mutex
 	held int64 // bytes in the entries' data
@@ -120,6 +122,12 @@ func Resolve(ctx context.Context, bucket objstore.Reader, objects []objstore.Obj
 	}
 	if memory, err = s.withSealed(ctx, memory); err != nil {
 		return nil, err
+	}
+	s.arrived = make(map[string]time.Time, len(s.entries))
+	for _, e := range s.entries { // in the order of arrival
+		if _, ok := s.arrived[e.first]; !ok {
+			s.arrived[e.first] = e.object.LastModified
+		}
 	}
 	if err := s.compare(ctx, memory); err != nil {
 		return nil, err
@@ -180,6 +188,12 @@ func (s *Set) Object(i int) objstore.Object { return s.entries[i].object }
 func (s *Set) First(i int) (unixNano int64, ok bool) {
 	e := s.entries[i]
 	return e.at, e.err == nil
+}
+
+// Arrived returns when the lines of the i-th object may first have arrived: the earliest LastModified of those that begin with the same
+// line, for they may hold the same lines and be the longer one.
+func (s *Set) Arrived(i int) time.Time {
+	return s.arrived[s.entries[i].first]
 }
 
 // Duplicate is true where all lines of the i-th object have been counted elsewhere. Open then yields none.

@@ -1,0 +1,427 @@
+package alertstore_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"go.uber.org/goleak"
+
+	"lethe/alerting"
+	"lethe/alerting/rulefile"
+	"lethe/compactor"
+	"lethe/internal/alertstore"
+	"lethe/internal/block"
+	"lethe/internal/layout"
+	"lethe/internal/record"
+	"lethe/internal/scan"
+	"lethe/letheql"
+	"lethe/objstore"
+	"lethe/objstore/memstore"
+	"lethe/objstore/objtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const rules = `
+groups:
+- name: g
+  rules:
+  - alert: All
+    expr: pod{} |= "line"
+  - alert: Shop
+    expr: pod{namespace="shop"} |~ "line .*"
+`
+
+// late is the evaluator's Options.Late in these histories.
+const late = 30 * time.Minute
+
+// world is a bucket in memory in which everything real happens: agents upload, the compactor compacts, evaluators evaluate.
+type world struct {
+	t   *testing.T
+	rnd *rand.Rand
+	mem *memstore.Bucket
+	now time.Time
+	ids int
+	// came and at: when a line first arrived, and its own time, by its text.
+	came, at map[string]time.Time
+	bodies   []upload
+	groups   []rulefile.Group
+	// counted is how often committed evaluations have counted a line, by rule and text.
+	counted map[string]int
+	// acting is held while the world changes under an evaluator.
+	acting sync.Mutex
+	calm   bool
+	depth  int
+}
+
+type upload struct {
+	target layout.Target
+	body   string
+	key    string
+}
+
+func newWorld(t *testing.T, seed uint64) *world {
+	w := &world{
+		t: t, rnd: rand.New(rand.NewPCG(seed, 3)), now: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC),
+		came: map[string]time.Time{}, at: map[string]time.Time{}, counted: map[string]int{},
+	}
+	w.mem = memstore.New(func() time.Time { return w.now })
+	f, err := rulefile.Parse("rules.yml", []byte(rules), alerting.CheckExpr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.groups = f.Groups
+	return w
+}
+
+func (w *world) id() string {
+	w.ids++
+	return fmt.Sprintf("id%08d", w.ids)
+}
+
+// lines returns new lines as Fluent Bit writes them.
+func (w *world) lines() string {
+	var b strings.Builder
+	for range 1 + w.rnd.IntN(4) {
+		back := w.rnd.Float64() * 3
+		if w.rnd.IntN(4) == 0 {
+			back = w.rnd.Float64() * 40
+		}
+		text := "line " + w.id()
+		w.came[text], w.at[text] = w.now, w.now.Add(-time.Duration(back*float64(time.Minute)))
+		line, err := json.Marshal(map[string]string{"time": w.at[text].Format(time.RFC3339Nano), "pod": "p", "container": "c", "log": text})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		b.Write(append(line, '\n'))
+	}
+	return b.String()
+}
+
+func (w *world) put(u upload) {
+	w.now = w.now.Add(time.Millisecond)
+	key := layout.RawKey(u.target, layout.HourOf(w.now.UnixNano()), w.id()+".jsonl")
+	if _, err := w.mem.Put(context.Background(), key, strings.NewReader(u.body), int64(len(u.body)), objstore.Condition{}); err != nil {
+		w.t.Fatal(err)
+	}
+	u.key = key
+	w.bodies = append(w.bodies, u)
+}
+
+// upload puts new lines, or what was put before, again or with more at its end.
+func (w *world) upload() {
+	u := upload{target: layout.Target{Kind: layout.Pod, Name: []string{"shop", "bank"}[w.rnd.IntN(2)]}}
+	switch n := w.rnd.IntN(7); {
+	case n < 4 || len(w.bodies) == 0:
+		u.body = w.lines()
+	default:
+		u = w.bodies[max(0, len(w.bodies)-1-w.rnd.IntN(8))]
+		switch {
+		case n == 5:
+			u.body += w.lines()
+		case n == 6:
+			// The first of two uploads lands after its longer retry. That can be told as long as the retry is there.
+			if _, err := w.mem.Stat(context.Background(), u.key); err == nil {
+				u.body = u.body[:strings.IndexByte(u.body, '\n')+1]
+			}
+		}
+	}
+	w.put(u)
+}
+
+func (w *world) compact() {
+	held, err := alertstore.NewHeld(w.mem, alerting.DefaultHoldMax)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	n, fault := 0, 1+w.rnd.IntN(60)
+	b := objtest.NewFaults(w.mem, 1000, func(objtest.Call) objtest.Fault {
+		if n++; !w.calm && n == fault {
+			return objtest.LostReply
+		}
+		return objtest.None
+	})
+	c, err := compactor.New(b, compactor.Options{
+		Now: func() time.Time { return w.now }, NewID: w.id, Held: held.Load, Concurrency: 1, TempDir: w.t.TempDir(),
+		Block: block.Options{Level: zstd.SpeedFastest, NoIndex: true},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := c.Run(context.Background()); err != nil && w.calm {
+		w.t.Errorf("compaction without faults: %v", err)
+	}
+}
+
+// ledger is LetheQL's engine; it writes down which lines a run has given to which rule.
+type ledger struct {
+	alerting.Engine
+	mu    sync.Mutex
+	lines map[string]int
+}
+
+func (l *ledger) Lines(ctx context.Context, src letheql.Source, query string, start, end int64) iter.Seq2[record.Row, error] {
+	return func(yield func(record.Row, error) bool) {
+		for row, err := range l.Engine.Lines(ctx, src, query, start, end) {
+			if err == nil {
+				l.mu.Lock()
+				l.lines[query+"\n"+string(row.Log)]++
+				l.mu.Unlock()
+			}
+			if !yield(row, err) {
+				return
+			}
+		}
+	}
+}
+
+// commit counts the lines of a run whose state was put, but for those of rules that have failed.
+func (w *world) commit(l *ledger, body []byte) {
+	s, err := alerting.DecodeState(body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, r := range s.Rules {
+		if r.Health == alerting.HealthOK && i < len(w.groups[0].Rules) {
+			for k, n := range l.lines {
+				if strings.HasPrefix(k, w.groups[0].Rules[i].Expr+"\n") {
+					w.counted[k] += n
+				}
+			}
+		}
+	}
+	clear(l.lines)
+}
+
+// bucket is the bucket as an evaluator sees it: the world moves on between its calls, calls fail, and it may die.
+type bucket struct {
+	objstore.Bucket
+	w *world
+	l *ledger
+}
+
+func (b bucket) Get(ctx context.Context, key string, r objstore.Range) (rc io.ReadCloser, a objstore.Attributes, err error) {
+	rc, a, err = b.Bucket.Get(ctx, key, r)
+	if strings.HasPrefix(key, layout.AlertPrefix) { // a run begins, or starts over
+		b.l.mu.Lock()
+		clear(b.l.lines)
+		b.l.mu.Unlock()
+	}
+	return rc, a, err
+}
+
+func (b bucket) Put(ctx context.Context, key string, body io.Reader, size int64, c objstore.Condition) (objstore.Attributes, error) {
+	var copied bytes.Buffer
+	if _, err := copied.ReadFrom(body); err != nil {
+		return objstore.Attributes{}, err
+	}
+	a, err := b.Bucket.Put(ctx, key, bytes.NewReader(copied.Bytes()), size, c)
+	if err == nil {
+		b.w.commit(b.l, copied.Bytes())
+		b.w.acting.Lock()
+		defer b.w.acting.Unlock()
+		if !b.w.calm && b.w.rnd.IntN(10) == 0 {
+			return objstore.Attributes{}, objtest.ErrInjected
+		}
+	}
+	return a, err
+}
+
+func (w *world) evaluate() {
+	w.depth++
+	defer func() { w.depth-- }()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	l := &ledger{lines: map[string]int{}}
+	var err error
+	if l.Engine, err = alerting.NewEngine(letheql.Options{}, func() time.Time { return w.now }); err != nil {
+		w.t.Fatal(err)
+	}
+	hooks := objtest.NewHooks(w.mem, objtest.Hooks{PageSize: 3, Before: func(_ context.Context, c objtest.Call) error { return w.meanwhile(cancel) }})
+	b := bucket{hooks, w, l}
+	source := func(r objstore.Reader) (letheql.Source, error) {
+		return scan.New(r, scan.Options{Plans: 1, Concurrency: 1})
+	}
+	src, err := source(b)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	e, err := alerting.New(w.groups, alerting.Options{
+		Store: alertstore.NewStates(b), Arrivals: alertstore.NewArrivals(b, source, slog.New(slog.DiscardHandler)), Source: src, Engine: l,
+		IngestDelay: time.Minute, Late: late, Now: func() time.Time { return w.now }, NewID: w.id, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	at := w.now.Truncate(time.Minute)
+	if w.rnd.IntN(5) == 0 {
+		at = at.Add(-time.Duration(w.rnd.IntN(3)) * time.Minute)
+	}
+	if sum, err := e.Run(ctx, at); w.calm && (err != nil || sum.RulesFailed > 0) {
+		w.t.Errorf("a run without faults: %+v, %v, rules %+v", sum, err, w.state().Rules)
+	}
+}
+
+// meanwhile is called before every call of an evaluator.
+func (w *world) meanwhile(cancel context.CancelFunc) error {
+	if !w.acting.TryLock() {
+		return nil // the world is changing just now, for another call
+	}
+	defer w.acting.Unlock()
+	if w.calm {
+		return nil
+	}
+	switch n := w.rnd.IntN(120); {
+	case n < 20:
+		w.upload()
+	case n < 25:
+		w.upload()
+		w.compact()
+	case n == 25 && w.depth < 2:
+		w.acting.Unlock()
+		w.evaluate()
+		w.acting.Lock()
+	case n == 26:
+		cancel()
+		return context.Canceled
+	case n == 27:
+		return objtest.ErrInjected
+	}
+	return nil
+}
+
+func (w *world) step() {
+	switch n := w.rnd.IntN(12); {
+	case n < 3:
+		w.evaluate()
+	case n < 5:
+		w.compact()
+	case n < 8:
+		w.now = w.now.Add(time.Duration(w.rnd.IntN(100)) * time.Second)
+	case n == 8 && w.rnd.IntN(6) == 0:
+		w.now = w.now.Add(time.Duration(w.rnd.IntN(30)) * time.Minute)
+	default:
+		w.upload()
+	}
+}
+
+func (w *world) check(seed uint64) {
+	for text, came := range w.came {
+		for _, r := range w.groups[0].Rules {
+			n, delay := w.counted[r.Expr+"\n"+text], came.Sub(w.at[text])
+			want := delay <= late && (r.Alert == "All" || w.inShop(text))
+			if n > 1 || want && n != 1 {
+				w.t.Errorf("seed %d: %s has counted %q %d times; it came %s after its time", seed, r.Alert, text, n, delay)
+			}
+		}
+	}
+}
+
+func (w *world) inShop(text string) bool {
+	for _, u := range w.bodies {
+		if strings.Contains(u.body, text+`"`) {
+			return u.target.Name == "shop"
+		}
+	}
+	return false
+}
+
+// Over a real compactor and real scans, with uploads, retries, compactions and other evaluators between any two calls, lost replies and
+// deaths: every line that arrives in time is counted in exactly one evaluation of each rule.
+func TestHistories(t *testing.T) {
+	lines := 0
+	for seed := range uint64(12) {
+		w := newWorld(t, seed)
+		w.calm = true
+		w.evaluate()
+		w.calm = false
+		for range 60 {
+			w.step()
+		}
+		w.calm = true
+		for range 3 {
+			w.now = w.now.Add(10 * time.Minute)
+			w.compact()
+			w.evaluate()
+		}
+		w.check(seed)
+		lines += len(w.came)
+		if t.Failed() {
+			return
+		}
+	}
+	if lines < 300 {
+		t.Errorf("histories are too quiet: %d lines", lines)
+	}
+}
+
+// What every group has accounted for is deleted in the end, and the states stay small.
+func TestHeldObjectsAreLetGo(t *testing.T) {
+	w := newWorld(t, 1)
+	w.calm = true
+	w.evaluate()
+	w.upload()
+	w.compact()
+	w.now = w.now.Add(time.Hour)
+	w.compact()
+	if n := w.raw(); n != 1 {
+		t.Fatalf("%d raw objects; a group has not seen the one that is consumed", n)
+	}
+	w.evaluate()
+	w.compact()
+	w.compact()
+	if n := w.raw(); n != 0 {
+		t.Errorf("%d raw objects are left", n)
+	}
+	w.now = w.now.Add(20 * time.Minute)
+	w.compact() // the upkeep of a target without raw objects drops names
+	w.evaluate()
+	if n := w.state().Cursors[0].Seen.Len(); n != 0 {
+		t.Errorf("%d names are remembered", n)
+	}
+	// Nobody evaluates any more: nothing is held for longer than a day.
+	w.upload()
+	w.compact()
+	w.now = w.now.Add(alerting.DefaultHoldMax + time.Hour)
+	w.compact()
+	w.compact()
+	if n := w.raw(); n != 0 {
+		t.Errorf("%d raw objects are held for a group that nobody evaluates", n)
+	}
+}
+
+func (w *world) raw() int {
+	n := 0
+	for _, err := range w.mem.List(context.Background(), objstore.ListOptions{Prefix: layout.RawPrefix}) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		n++
+	}
+	return n
+}
+
+func (w *world) state() *alerting.State {
+	body, _, err := alertstore.NewStates(w.mem).Load(context.Background(), alerting.StateHash("rules.yml", "g"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s, err := alerting.DecodeState(body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
