@@ -112,6 +112,8 @@ func (p *program) commands() []*cli.Command {
 		p.explainCommand(),
 		p.labelsCommand(),
 		p.seriesCommand(),
+		p.alertCommand(),
+		p.rulesCommand(),
 		p.lambdaCommand(),
 		p.fmtCommand(),
 		{

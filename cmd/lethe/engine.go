@@ -40,9 +40,13 @@ func (p *program) source(bucket objstore.Reader) (*scan.Scanner, error) {
 
 // engine returns an engine. The limit of lines over HTTP is the handler's business: on the command line there is none.
 func (p *program) engine(source letheql.Source) (*letheql.Engine, error) {
+	return letheql.NewEngine(source, p.engineOptions())
+}
+
+func (p *program) engineOptions() letheql.Options {
 	q := &p.config.Query
-	return letheql.NewEngine(source, letheql.Options{
+	return letheql.Options{
 		MaxQueryBytes: int(q.MaxLength), IngestDelay: orNone(q.IngestDelay.Std()), MaxPoints: q.MaxPoints.N, MaxSeries: q.MaxSeries.N,
 		MaxRange: q.MaxRange.Std(), DefaultLimit: max(q.Limit.N, 1), Timeout: orNone(q.Timeout.Std()),
-	})
+	}
 }

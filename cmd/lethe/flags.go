@@ -20,11 +20,13 @@ type settingFlag struct {
 	name    string
 	// byDefault is what help shows: the value before anything was read, so that no secret can stand there.
 	byDefault string
+	// hidden flags are taken, but not shown: a setting with a short name can also be given by its key.
+	hidden bool
 }
 
 func (f *settingFlag) Names() []string        { return []string{f.name} }
 func (f *settingFlag) IsSet() bool            { return f.setting.IsSet() }
-func (f *settingFlag) IsVisible() bool        { return true }
+func (f *settingFlag) IsVisible() bool        { return !f.hidden }
 func (f *settingFlag) GetUsage() string       { return f.setting.Usage }
 func (f *settingFlag) GetValue() string       { return f.byDefault }
 func (f *settingFlag) GetDefaultText() string { return f.byDefault }
@@ -53,16 +55,18 @@ func (v flagValue) String() string {
 	return v.setting.Value.String()
 }
 
-// flags returns the flags of the settings with these keys. A key may be followed by the flag's name, as "query.limit limit"; else the
-// key is the name.
+// flags returns the flags of the settings with these keys. The key is the flag's name; one may be followed by a shorter name, as "query.limit
+// limit".
 func flags(c *config.Config, keys ...string) []cli.Flag {
 	out := make([]cli.Flag, 0, len(keys))
 	for _, k := range keys {
-		key, name, ok := strings.Cut(k, " ")
-		if !ok {
-			name = key
+		key, short, ok := strings.Cut(k, " ")
+		setting := c.Setting(key)
+		byDefault := setting.Value.String()
+		out = append(out, &settingFlag{setting: setting, name: key, byDefault: byDefault, hidden: ok})
+		if ok {
+			out = append(out, &settingFlag{setting: setting, name: short, byDefault: byDefault})
 		}
-		out = append(out, &settingFlag{c.Setting(key), name, c.Setting(key).Value.String()})
 	}
 	return out
 }

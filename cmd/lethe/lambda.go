@@ -19,12 +19,12 @@ import (
 const runtimeVariable = "AWS_LAMBDA_RUNTIME_API"
 
 // functionNames are what LETHE_FUNCTION may say.
-var functionNames = []string{"query", "compact"}
+var functionNames = []string{"query", "compact", "alert"}
 
 func (p *program) lambdaCommand() *cli.Command {
 	return &cli.Command{
 		Name: "lambda", Usage: "serve a function under the AWS Lambda runtime, or say how to try it", ArgsUsage: strings.Join(functionNames, "|"),
-		Flags: flags(p.config, join([]string{"cli.stream stream"}, listening, querying, compacting)...),
+		Flags: flags(p.config, join([]string{"cli.stream stream"}, listening, querying, compacting, alertingFlags)...),
 		Action: p.action(1, 1, func(ctx context.Context, args []string) error {
 			if _, ok := p.lookupEnv(runtimeVariable); ok {
 				return p.function(ctx, args[0])
@@ -59,6 +59,8 @@ func (p *program) functionHandler(ctx context.Context, name string) (any, error)
 		return p.queryFunction(ctx)
 	case "compact":
 		return p.compactFunction(ctx)
+	case "alert":
+		return p.alertFunction(ctx)
 	}
 	return nil, usagef("there is no function %q; LETHE_FUNCTION is one of %s", name, strings.Join(functionNames, ", "))
 }
@@ -133,4 +135,5 @@ deploy/aws/template.yaml installs all functions. On this machine the same code r
 var asCommand = map[string]string{
 	"query":   "lethe --bucket URL serve --compact-every 0",
 	"compact": "lethe --bucket URL compact",
+	"alert":   "lethe --bucket URL alert --once --rules FILE --alertmanager URL",
 }

@@ -26,7 +26,7 @@ const maxHeader = 64 << 10
 func (p *program) serveCommand() *cli.Command {
 	return &cli.Command{
 		Name: "serve", Usage: "answer queries over HTTP, and compact",
-		Flags: flags(p.config, join([]string{"web.listen_address listen", "compactor.every compact-every"}, listening, querying, compacting)...),
+		Flags: flags(p.config, join([]string{"web.listen_address listen", "compactor.every compact-every", "alerting.every alert-every"}, listening, querying, compacting, alertingFlags)...),
 		Action: p.action(0, 0, func(ctx context.Context, _ []string) error {
 			bucket, err := p.openBucket(ctx)
 			if err != nil {
@@ -50,6 +50,12 @@ func (p *program) serve(ctx context.Context, bucket objstore.Bucket, first time.
 	if err != nil {
 		return err
 	}
+	var alerts *alerter
+	if len(p.config.Alerting.Rules) > 0 {
+		if alerts, err = p.openAlerting(ctx, bucket, reg); err != nil {
+			return err
+		}
+	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", string(p.config.Web.ListenAddress))
 	if err != nil {
@@ -61,6 +67,10 @@ func (p *program) serve(ctx context.Context, bucket objstore.Bucket, first time.
 		g.Go(func() error { return p.compactLoop(ctx, bucket, metrics, first) })
 	} else {
 		g.Go(func() error { return p.watchCompactor(ctx, bucket, metrics) })
+	}
+	if alerts != nil {
+		defer alerts.close()
+		g.Go(func() error { return p.alertLoop(ctx, alerts) })
 	}
 	if ready != nil {
 		ready(l.Addr().String())

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/urfave/cli/v2"
+
+	"lethe/alerting"
+	"lethe/alerting/alertmanager"
+	"lethe/functions"
+	"lethe/internal/alertstore"
+	"lethe/letheql"
+	"lethe/objstore"
+)
+
+// alertingFlags are those of what evaluates rules.
+var alertingFlags = []string{
+	"alerting.rules rules", "alerting.alertmanagers alertmanager", "alerting.config.file alertmanager-config", "alerting.external_url external-url",
+	"alerting.ingest_delay", "alerting.late", "alerting.hold_max",
+}
+
+func (p *program) alertCommand() *cli.Command {
+	return &cli.Command{
+		Name: "alert", Usage: "evaluate alerting rules and tell Alertmanagers",
+		Description: "Any number of evaluators may run at once: their states are in the bucket, and each line counts once.",
+		Flags:       flags(p.config, join([]string{"cli.once once", "alerting.every every"}, alertingFlags, querying)...),
+		Action:      p.action(0, 0, func(ctx context.Context, _ []string) error { return p.alert(ctx) }),
+	}
+}
+
+func (p *program) alert(ctx context.Context) error {
+	bucket, err := p.openBucket(ctx)
+	if err != nil {
+		return err
+	}
+	a, err := p.openAlerting(ctx, bucket, nil)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	if p.args.Once {
+		s, err := a.Run(ctx, p.now())
+		_, perr := fmt.Fprintf(p.stdout, "evaluated %d groups (%d not due, %d lost to another evaluator, %d failed); %d alerts fire, %d were notified\n",
+			s.Groups, s.NotDue, s.Lost, s.Failed, s.Firing, s.Notified)
+		return errors.Join(err, perr)
+	}
+	return p.alertLoop(ctx, a)
+}
+
+// alertLoop evaluates the rules regularly until the context ends.
+func (p *program) alertLoop(ctx context.Context, a *alerter) error {
+	every := p.config.Alerting.Every.Std()
+	if every <= 0 {
+		return usagef("alerting.every must be more than 0")
+	}
+	return p.loop(ctx, 0, every, func() error {
+		_, err := a.Run(ctx, p.now())
+		return err
+	})
+}
+
+// alerter evaluates rules, and tells Alertmanagers where there are any.
+type alerter struct {
+	*alerting.Evaluator
+	client *alertmanager.Client
+}
+
+func (a *alerter) close() {
+	if a.client != nil {
+		a.client.Close()
+	}
+}
+
+// openAlerting returns an evaluator of the rules that are configured.
+func (p *program) openAlerting(ctx context.Context, bucket objstore.Bucket, reg prometheus.Registerer) (*alerter, error) {
+	c := &p.config.Alerting
+	groups, err := p.loadRules(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	source, err := p.source(bucket)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := alerting.NewEngine(p.engineOptions(), p.now)
+	if err != nil {
+		return nil, err
+	}
+	external, err := url.Parse(string(c.ExternalURL))
+	if err != nil {
+		return nil, usagef("alerting.external_url is no URL")
+	}
+	config, err := p.alertmanagers()
+	if err != nil {
+		return nil, usage(err)
+	}
+	a := &alerter{}
+	o := alerting.Options{
+		Store: alertstore.NewStates(bucket), Source: source, Engine: engine,
+		Arrivals:    alertstore.NewArrivals(bucket, func(r objstore.Reader) (letheql.Source, error) { return p.source(r) }, p.log),
+		IngestDelay: orNone(c.IngestDelay.Std()), Late: c.Late.Std(), HoldMax: c.HoldMax.Std(),
+		ExternalLabels: config.ExternalLabels, ExternalURL: external, Now: p.now, NewID: newID, Logger: p.log, Registerer: reg,
+	}
+	if len(config.Alertmanagers) > 0 {
+		if a.client, err = alertmanager.New(alertmanager.Options{Config: config, ExternalURL: external, Logger: p.log, Registerer: reg}); err != nil {
+			return nil, usage(err)
+		}
+		o.Notifier = a.client
+	} else {
+		p.log.Warn("no Alertmanager is configured: alerts are evaluated, and nobody is told")
+	}
+	a.Evaluator, err = alerting.New(groups, o)
+	if errors.Is(err, alerting.ErrOptions) {
+		err = usage(err)
+	}
+	return a, err
+}
+
+// alertmanagers reads the file of Alertmanagers, and adds those that are named by URL.
+func (p *program) alertmanagers() (*alertmanager.Config, error) {
+	c := &alertmanager.Config{}
+	if file := string(p.config.Alerting.ConfigFile); file != "" {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if c, err = alertmanager.ParseConfig(body, filepath.Dir(file)); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	for _, u := range p.config.Alerting.Alertmanagers {
+		if err := c.AddURL(u); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// alertFunction evaluates the rules at the time of each event.
+func (p *program) alertFunction(ctx context.Context) (any, error) {
+	bucket, err := p.openBucket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a, err := p.openAlerting(ctx, bucket, nil)
+	if err != nil {
+		return nil, err
+	}
+	return functions.Alert(func(ctx context.Context, at time.Time) (alerting.Summary, error) { return a.Run(ctx, at) }), nil
+}
