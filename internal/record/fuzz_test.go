@@ -188,7 +188,7 @@ func TestAgainstReference(t *testing.T) {
 	const alphabet = "{}[]\":,\\u0d8ec0123456789eE+-. \t\r\x00\xff\xc3\xa9ntfalse"
 	d := new(Decoder)
 	defer d.Close()
-	for i := range 40000 {
+	for i := range 12000 {
 		line := []byte(seeds[r.IntN(len(seeds))])
 		for range r.IntN(4) {
 			at := r.IntN(len(line) + 1)
