@@ -2,11 +2,14 @@ package alerting
 
 import (
 	"errors"
+	"flag"
 	"testing"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 )
+
+var update = flag.Bool("update", false, "write the golden files")
 
 var epoch = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 

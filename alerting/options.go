@@ -44,7 +44,8 @@ type Options struct {
 	MaxWindow time.Duration
 	// HoldMax is how long the compactor holds objects that a group has not seen; it must be the compactor's. Default 24h.
 	HoldMax time.Duration
-	// Interval of groups without one. Default 1m.
+	// Interval is how often Run is called. Groups without an interval of their own are evaluated each time; a firing alert is announced
+	// for at least four intervals. Default 1m.
 	Interval time.Duration
 	// QueryOffset of groups without one: how far back metric rules are evaluated.
 	QueryOffset time.Duration

@@ -26,7 +26,7 @@ func (e *Evaluator) load(ctx context.Context, g *group, scheduled time.Time) (*r
 }
 
 // due reports whether a new slot of the group's interval has begun since its last evaluation, or its windows are behind the scheduled
-// time. An invocation that comes twice or out of order is not due.
+// time. A group without an interval is due each time, but for an invocation that comes twice or out of order.
 func (e *Evaluator) due(g *group, s *State, scheduled time.Time) bool {
 	if s.Sequence == 0 {
 		return true
@@ -34,8 +34,10 @@ func (e *Evaluator) due(g *group, s *State, scheduled time.Time) bool {
 	if scheduled.Equal(s.Evaluated) {
 		return e.behind(s, scheduled)
 	}
-	interval := e.interval(g)
-	return scheduled.After(s.Evaluated) && scheduled.Truncate(interval).After(s.Evaluated.Truncate(interval))
+	if !scheduled.After(s.Evaluated) || g.Interval == 0 {
+		return scheduled.After(s.Evaluated)
+	}
+	return scheduled.Truncate(g.Interval).After(s.Evaluated.Truncate(g.Interval))
 }
 
 func (e *Evaluator) interval(g *group) time.Duration {

@@ -1,0 +1,201 @@
+package alerting
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"lethe/alerting/rulefile"
+)
+
+// Status is what is known of rules and their alerts, as Prometheus's HTTP API answers for them at /api/v1/rules. It is read from the states
+// in the store, so every process answers the same, whichever evaluates.
+type Status struct {
+	Groups []GroupStatus `json:"groups"`
+}
+
+// GroupStatus is a group of Status. Durations are in seconds.
+type GroupStatus struct {
+	Name           string       `json:"name"`
+	File           string       `json:"file"`
+	Rules          []RuleStatus `json:"rules"`
+	Interval       float64      `json:"interval"`
+	Limit          int          `json:"limit"`
+	EvaluationTime float64      `json:"evaluationTime"`
+	LastEvaluation time.Time    `json:"lastEvaluation"`
+}
+
+// RuleStatus is a rule of GroupStatus. Durations are in seconds.
+type RuleStatus struct {
+	State          string            `json:"state"`
+	Name           string            `json:"name"`
+	Query          string            `json:"query"`
+	Duration       float64           `json:"duration"`
+	KeepFiringFor  float64           `json:"keepFiringFor"`
+	Labels         map[string]string `json:"labels"`
+	Annotations    map[string]string `json:"annotations"`
+	Alerts         []AlertStatus     `json:"alerts"`
+	Health         Health            `json:"health"`
+	LastError      string            `json:"lastError,omitempty"`
+	EvaluationTime float64           `json:"evaluationTime"`
+	LastEvaluation time.Time         `json:"lastEvaluation"`
+	Type           string            `json:"type"`
+}
+
+// AlertStatus is a pending or firing alert.
+type AlertStatus struct {
+	Labels          labels.Labels `json:"labels"`
+	Annotations     labels.Labels `json:"annotations"`
+	State           Phase         `json:"state"`
+	ActiveAt        time.Time     `json:"activeAt"`
+	KeepFiringSince *time.Time    `json:"keepFiringSince,omitempty"`
+	Value           string        `json:"value"`
+}
+
+// stateNames of a rule: the most urgent of its alerts, or one of these.
+const (
+	inactive = "inactive"
+	unknown  = "unknown"
+)
+
+// Status reads the states of all groups. A state that cannot be read shows as rules whose health is err.
+func (e *Evaluator) Status(ctx context.Context) *Status {
+	out := &Status{Groups: make([]GroupStatus, len(e.groups))}
+	e.each(e.groups, func(i int) { out.Groups[i] = e.groupStatus(ctx, &e.groups[i]) })
+	return out
+}
+
+func (e *Evaluator) groupStatus(ctx context.Context, g *group) GroupStatus {
+	s, err := e.read(ctx, g)
+	if err == nil {
+		err = e.faultSince(g, s.Evaluated)
+	}
+	out := GroupStatus{
+		Name: g.Name, File: g.File, Interval: e.interval(g).Seconds(), Limit: g.Limit, LastEvaluation: s.Evaluated,
+		Rules: make([]RuleStatus, 0, len(g.Rules)),
+	}
+	for i := range g.Rules {
+		rs := s.rule(g.keys[i])
+		if err != nil {
+			rs.Health, rs.Error = HealthErr, bounded(err.Error(), maxLine)
+		}
+		out.EvaluationTime += rs.Seconds
+		out.Rules = append(out.Rules, ruleStatus(&g.Rules[i], rs))
+	}
+	if gap := s.rule(gapKey); len(gap.Alerts) > 0 {
+		out.Rules = append(out.Rules, ruleStatus(&rulefile.Rule{Alert: GapAlert, KeepFiringFor: keepGap}, gap))
+	}
+	return out
+}
+
+func (e *Evaluator) read(ctx context.Context, g *group) (*State, error) {
+	empty := &State{File: g.File, Group: g.Name}
+	body, _, err := e.opts.Store.Load(ctx, g.hash)
+	if err != nil {
+		return empty, fmt.Errorf("load the state: %w", err)
+	}
+	s, err := decodeState(body, g.File, g.Name)
+	if err != nil {
+		return empty, err
+	}
+	return s, nil
+}
+
+// faultSince returns why this process could not evaluate the group, unless some process has since.
+func (e *Evaluator) faultSince(g *group, evaluated time.Time) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if f, ok := e.faults[g.hash]; ok && f.at.After(evaluated) {
+		return f.err
+	}
+	return nil
+}
+
+func ruleStatus(r *rulefile.Rule, s RuleState) RuleStatus {
+	out := RuleStatus{
+		State: inactive, Name: r.Alert, Query: r.Expr, Duration: r.For.Seconds(), KeepFiringFor: r.KeepFiringFor.Seconds(),
+		Labels: orEmpty(r.Labels), Annotations: orEmpty(r.Annotations), Alerts: []AlertStatus{}, Health: s.Health, LastError: s.Error,
+		EvaluationTime: s.Seconds, LastEvaluation: s.Evaluated, Type: "alerting",
+	}
+	if s.Evaluated.IsZero() {
+		out.State = unknown
+	}
+	for _, a := range s.Alerts {
+		if a.Phase == Resolved {
+			continue
+		}
+		if out.State != string(Firing) {
+			out.State = string(a.Phase)
+		}
+		as := AlertStatus{
+			Labels: a.Labels, Annotations: a.Annotations, State: a.Phase, ActiveAt: a.ActiveAt,
+			Value: strconv.FormatFloat(float64(a.Value), 'e', -1, 64),
+		}
+		if !a.KeepSince.IsZero() {
+			as.KeepFiringSince = &a.KeepSince
+		}
+		out.Alerts = append(out.Alerts, as)
+	}
+	return out
+}
+
+func orEmpty(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+// Alerts returns all pending and firing alerts, as /api/v1/alerts answers.
+func (s *Status) Alerts() []AlertStatus {
+	out := []AlertStatus{}
+	for _, g := range s.Groups {
+		for _, r := range g.Rules {
+			out = append(out, r.Alerts...)
+		}
+	}
+	return out
+}
+
+// StatusFilter is what the parameters of /api/v1/rules ask for. The zero value asks for everything.
+type StatusFilter struct {
+	// Rules, Groups and Files are names, any of which may be that of a rule, group or file; none is all.
+	Rules, Groups, Files []string
+	// Record asks for recording rules, of which there are none.
+	Record bool
+	// ExcludeAlerts leaves out the alerts.
+	ExcludeAlerts bool
+}
+
+// Filter returns what f asks for. Groups none of whose rules are asked for are left out, as Prometheus does.
+func (s *Status) Filter(f StatusFilter) *Status {
+	out := &Status{Groups: []GroupStatus{}}
+	has := func(names []string, name string) bool { return len(names) == 0 || slices.Contains(names, name) }
+	for _, g := range s.Groups {
+		if !has(f.Groups, g.Name) || !has(f.Files, g.File) || f.Record {
+			continue
+		}
+		rules := []RuleStatus{}
+		for _, r := range g.Rules {
+			if !has(f.Rules, r.Name) {
+				continue
+			}
+			if f.ExcludeAlerts {
+				r.Alerts = []AlertStatus{}
+			}
+			rules = append(rules, r)
+		}
+		if g.Rules = rules; len(rules) > 0 {
+			out.Groups = append(out.Groups, g)
+		}
+	}
+	slices.SortStableFunc(out.Groups, func(a, b GroupStatus) int {
+		return strings.Compare(a.File+"\x00"+a.Name, b.File+"\x00"+b.Name)
+	})
+	return out
+}
