@@ -52,6 +52,10 @@ demo: build ## sample logs, compacted and served on :6060
 test: $(MINIO) $(ALERTMANAGER) $(HELM) $(MC) ## all tests, with the race detector, on memory, files and MinIO; PKG=./objstore/... for some
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PKG)
 
+.PHONY: duckdb
+duckdb: ## read blocks with DuckDB, in a module of its own beside the product
+	cd test/duckdb && CGO_ENABLED=1 $(GO) test -timeout 20m ./...
+
 .PHONY: test-docker
 test-docker: $(ALERTMANAGER) $(HELM) $(MC) ## the same with MinIO in a container
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m -tags docker $(PKG)
