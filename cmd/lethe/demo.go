@@ -89,7 +89,7 @@ func (p *program) fill(ctx context.Context, bucket objstore.Bucket, cluster *sam
 	if err != nil {
 		return now, err
 	}
-	fmt.Fprintf(p.stderr, "compacted %d lines of closed hours to %s of Parquet\n", s.Lines.Written, bytesText(s.Out.Bytes))
+	p.say("compacted %d lines of closed hours to %s of Parquet\n", s.Lines.Written, bytesText(s.Out.Bytes))
 	if from.After(now) {
 		return from, nil
 	}
@@ -125,10 +125,10 @@ func (p *program) live(ctx context.Context, bucket objstore.Bucket, cluster *sam
 }
 
 // invite prints what to try.
-func (p *program) invite(addr string) {
+func (p *program) invite(addr string) error {
 	program := os.Args[0]
 	bucket := p.config.Storage.Bucket
-	fmt.Fprintf(p.stdout, `
+	_, err := fmt.Fprintf(p.stdout, `
 Lethe serves the logs of a sample cluster on http://%[3]s. Try in another terminal:
 
   %[1]s --bucket "%[2]s" query --since 3h 'pod{namespace="shop",container="checkout"} |= "error"'
@@ -137,6 +137,7 @@ Lethe serves the logs of a sample cluster on http://%[3]s. Try in another termin
 
 New lines arrive every minute. Ctrl-C stops it.
 `, program, bucket, reachable(addr), p.now().Add(-demoHours*time.Hour).Unix(), p.now().Add(time.Hour).Unix())
+	return err
 }
 
 // reachable is an address to connect to, for one that listens on all.

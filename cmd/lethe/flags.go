@@ -129,7 +129,7 @@ func (p *program) settle() error {
 		return usage(err)
 	}
 	for _, w := range warnings {
-		fmt.Fprintln(p.stderr, "lethe: warning:", w)
+		p.say("lethe: warning: %s\n", w)
 	}
 	return nil
 }

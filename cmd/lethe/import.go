@@ -45,9 +45,9 @@ func (p *program) importFlat(ctx context.Context, dir string) error {
 	if err != nil {
 		return fmt.Errorf("importing %s: %w", dir, err)
 	}
-	fmt.Fprintf(p.stderr, "imported %d lines (%s) of %d files: %d objects put, %d were there already\n", s.Lines, bytesText(s.Bytes), s.Files, s.Objects, s.Existing)
+	p.say("imported %d lines (%s) of %d files: %d objects put, %d were there already\n", s.Lines, bytesText(s.Bytes), s.Files, s.Objects, s.Existing)
 	if s.Old > 0 {
-		fmt.Fprintf(p.stderr, "lethe: warning: %d lines are older than retention.time %s keeps: the next compaction removes them, unless --retention.time is longer\n",
+		p.say("lethe: warning: %d lines are older than retention.time %s keeps: the next compaction removes them, unless --retention.time is longer\n",
 			s.Old, p.config.Retention.Time.String())
 	}
 	return nil

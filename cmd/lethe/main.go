@@ -66,15 +66,18 @@ func (p *program) report(ctx context.Context, err error) int {
 	case err == nil, errors.Is(err, syscall.EPIPE):
 		return exitOK
 	case errors.As(err, &wrong):
-		fmt.Fprintf(p.stderr, "lethe: %v\nTry 'lethe help' for what there is.\n", err)
+		p.say("lethe: %v\nTry 'lethe help' for what there is.\n", err)
 		return exitUsage
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		fmt.Fprintln(p.stderr, "lethe: interrupted")
+		p.say("lethe: interrupted\n")
 		return exitFailed
 	}
-	fmt.Fprintln(p.stderr, "lethe:", err)
+	p.say("lethe: %v\n", err)
 	return exitFailed
 }
+
+// say tells people something on stderr. Where that is closed there is nobody to tell.
+func (p *program) say(format string, args ...any) { _, _ = fmt.Fprintf(p.stderr, format, args...) }
 
 // action wraps what a command does: the configuration is settled before, and surplus arguments are refused.
 func (p *program) action(least, most int, do func(ctx context.Context, args []string) error) cli.ActionFunc {

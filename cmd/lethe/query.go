@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -40,7 +39,7 @@ func (p *program) query(ctx context.Context, text string) error {
 	}
 	err = p.printer().result(res)
 	for _, w := range append(res.Warnings, res.Infos...) {
-		fmt.Fprintln(p.stderr, "lethe: warning:", w)
+		p.say("lethe: warning: %s\n", w)
 	}
 	if p.args.Stats {
 		p.printStats(res.Stats)
@@ -120,9 +119,9 @@ func (p *program) printStats(s *letheql.Stats) {
 	if s == nil {
 		return
 	}
-	fmt.Fprintf(p.stderr, "targets %d, hours %d, blocks %d (%d left out), pages %d (%d left out), raw objects %d (%s)\n",
+	p.say("targets %d, hours %d, blocks %d (%d left out), pages %d (%d left out), raw objects %d (%s)\n",
 		s.Targets, s.Hours, s.Blocks, s.BlocksPruned, s.Pages, s.PagesPruned, s.RawObjects, bytesText(s.RawBytes))
-	fmt.Fprintf(p.stderr, "requests %d (%d lists, %d gets), fetched %s, cache hits %d\n", s.Lists+s.Gets, s.Lists, s.Gets, bytesText(s.BytesFetched), s.CacheHits)
-	fmt.Fprintf(p.stderr, "lines scanned %d (%s), returned %d; plan %s, run %s\n",
+	p.say("requests %d (%d lists, %d gets), fetched %s, cache hits %d\n", s.Lists+s.Gets, s.Lists, s.Gets, bytesText(s.BytesFetched), s.CacheHits)
+	p.say("lines scanned %d (%s), returned %d; plan %s, run %s\n",
 		s.LinesScanned, bytesText(s.BytesScanned), s.LinesReturned, time.Duration(s.PlanNanos).Round(time.Microsecond), time.Duration(s.RunNanos).Round(time.Microsecond))
 }

@@ -49,7 +49,7 @@ func (p *program) checkRules(names []string) error {
 		switch {
 		case err != nil:
 			bad = true
-			fmt.Fprintln(p.stderr, err)
+			p.say("%v\n", err)
 		case f.Skipped != "":
 			if _, err := fmt.Fprintf(p.stdout, "%s: skipped: %s\n", name, f.Skipped); err != nil {
 				return err

@@ -39,7 +39,7 @@ func (p *program) serveCommand() *cli.Command {
 
 // serve answers queries until the context ends, and compacts after first and then regularly. It calls ready, where it is set, with the address
 // that it listens on.
-func (p *program) serve(ctx context.Context, bucket objstore.Bucket, first time.Duration, ready func(addr string)) error {
+func (p *program) serve(ctx context.Context, bucket objstore.Bucket, first time.Duration, ready func(addr string) error) error {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	handler, err := p.handler(bucket, reg)
@@ -73,7 +73,7 @@ func (p *program) serve(ctx context.Context, bucket objstore.Bucket, first time.
 		g.Go(func() error { return p.alertLoop(ctx, alerts) })
 	}
 	if ready != nil {
-		ready(l.Addr().String())
+		g.Go(func() error { return ready(l.Addr().String()) })
 	}
 	return g.Wait()
 }
