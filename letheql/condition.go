@@ -97,6 +97,9 @@ func (c *conditionParser) comparison() (pipeline.Condition, error) {
 	if name == "" {
 		return nil, c.unexpected(c.pos, "a label")
 	}
+	if stageWord(name) {
+		return nil, errorAt(c.src, c.pos, "%s is the name of a stage, and no label that can be compared", name)
+	}
 	at := skipSpace(c.src, c.pos+len(name))
 	op := compareOp(c.src[at:])
 	if op == "" {

@@ -19,12 +19,18 @@ type counter struct {
 	node  *node
 	slots slots
 	limit int
-	// budget is the number of values that all counters of a query may still hold.
-	budget *atomic.Int64
+	// budget is the number of values that may still be held.
+	budget atomic.Int64
 	scope  *pipeline.Scope
 
 	mu     sync.RWMutex
 	series map[seriesKey]*series
+}
+
+func newCounter(n *node, maxSeries int, budget int64) *counter {
+	c := &counter{node: n, slots: n.slots(), limit: maxSeries, scope: n.scope(), series: map[seriesKey]*series{}}
+	c.budget.Store(budget)
+	return c
 }
 
 // seriesKey holds the labels that tell series apart; stages is the labels out of lines, each name and value behind its length.

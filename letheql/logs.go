@@ -2,6 +2,7 @@ package letheql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -110,14 +111,12 @@ func (e *Engine) newest(ctx context.Context, lq *logQuery, res *Result) error {
 	more := *lq
 	more.limit++
 	more.q.Direction = Backward
-	var rows []LogRow
-	for row, err := range e.rows(ctx, &more, res.Stats) {
-		if err != nil {
-			return err
-		}
-		row.Log = slices.Clone(row.Log)
-		row.Extracted = slices.Clone(row.Extracted)
-		rows = append(rows, row)
+	rows, err := e.collectRows(ctx, &more, res.Stats)
+	for try := 1; try < attempts && errors.Is(err, ErrChanged); try++ {
+		rows, err = e.collectRows(ctx, &more, res.Stats)
+	}
+	if err != nil {
+		return err
 	}
 	if len(rows) > lq.limit {
 		rows = rows[:lq.limit]
@@ -134,6 +133,18 @@ func (e *Engine) newest(ctx context.Context, lq *logQuery, res *Result) error {
 		}
 	}
 	return nil
+}
+
+func (e *Engine) collectRows(ctx context.Context, lq *logQuery, stats *Stats) ([]LogRow, error) {
+	var rows []LogRow
+	for row, err := range e.rows(ctx, lq, stats) {
+		if err != nil {
+			return nil, err
+		}
+		row.Log = slices.Clone(row.Log)
+		rows = append(rows, row)
+	}
+	return rows, nil
 }
 
 // rows yields at most limit rows that pass the stages.
@@ -156,22 +167,24 @@ func (e *Engine) rows(ctx context.Context, lq *logQuery, stats *Stats) iter.Seq2
 				if !lq.run.Process(entry) {
 					continue
 				}
-				out.Log, out.Extracted = entry.Line, extracted(entry, out.Extracted[:0])
+				out.Log, out.Extracted = entry.Line, extracted(entry)
 			}
 			n++
-			stats.LinesReturned = int64(n)
 			if !yield(out, nil) || n == lq.limit {
-				return
+				break
 			}
 		}
+		stats.LinesReturned = int64(n)
 	}
 }
 
-func extracted(e *pipeline.Entry, buf []labels.Label) []labels.Label {
-	for _, l := range e.Extracted() {
-		buf = append(buf, labels.Label{Name: l.Name, Value: l.Value})
+func extracted(entry *pipeline.Entry) []labels.Label {
+	all := entry.Extracted()
+	out := make([]labels.Label, len(all))
+	for i, l := range all {
+		out[i] = labels.Label(l)
 	}
-	return buf
+	return out
 }
 
 // reservedIn returns the names that no stage may take: the labels of a kind, and the other keys of a row in an answer.

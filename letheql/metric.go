@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -86,32 +85,44 @@ func (e *Engine) promQuery(ctx context.Context, data storage.Queryable, text str
 	return e.prom.NewRangeQuery(ctx, data, nil, text, time.UnixMilli(g.start), time.UnixMilli(g.end), time.Duration(g.step)*time.Millisecond)
 }
 
+// attempts is how often a part of a query is run while the bucket changes under it.
+const attempts = 3
+
 // collect computes the nodes one after the other.
 func (e *Engine) collect(ctx context.Context, nodes []*node, stats *Stats) (queryable, error) {
-	budget := &atomic.Int64{}
-	budget.Store(int64(e.o.MaxSamples))
-	data := queryable{}
+	budget, data := int64(e.o.MaxSamples), queryable{}
 	for i, n := range nodes {
 		name := sampleName(strconv.Itoa(i))
 		if n.empty() {
 			data[name] = nil
 			continue
 		}
-		q := n.selectRows()
-		if err := e.checkRange(q); err != nil {
-			return nil, err
+		for try := 1; ; try++ {
+			points, left, err := e.count(ctx, n, budget, stats)
+			if err == nil {
+				data[name], budget = points, left
+				break
+			}
+			if try == attempts || !errors.Is(err, ErrChanged) {
+				return nil, err
+			}
 		}
-		c := &counter{node: n, slots: n.slots(), limit: e.o.MaxSeries, budget: budget, scope: n.scope(), series: map[seriesKey]*series{}}
-		if err := e.src.Visit(ctx, q, stats, c.visit); err != nil {
-			return nil, err
-		}
-		points, err := c.seriesPoints()
-		if err != nil {
-			return nil, err
-		}
-		data[name] = points
 	}
 	return data, nil
+}
+
+// count computes one node, and returns what it leaves of the budget.
+func (e *Engine) count(ctx context.Context, n *node, budget int64, stats *Stats) ([]promql.Series, int64, error) {
+	q := n.selectRows()
+	if err := e.checkRange(q); err != nil {
+		return nil, 0, err
+	}
+	c := newCounter(n, e.o.MaxSeries, budget)
+	if err := e.src.Visit(ctx, q, stats, c.visit); err != nil {
+		return nil, 0, err
+	}
+	points, err := c.seriesPoints()
+	return points, c.budget.Load(), err
 }
 
 // selects are the selects of a query.

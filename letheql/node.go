@@ -89,6 +89,10 @@ func (n *nodes) child(s *parser.SubqueryExpr, g grid) grid {
 	if s.Step != 0 {
 		c.step = s.Step.Milliseconds()
 	}
+	if c.step < 1 {
+		n.err = errorAt(n.e.text, int(s.PositionRange().Start), "the step of the subquery is below a millisecond")
+		return g
+	}
 	c.start = c.step * ((from - length) / c.step)
 	if c.start <= from-length {
 		c.start += c.step
@@ -146,7 +150,7 @@ func (x *node) selectRows() Select {
 	from, to := s.bounds()
 	q.Start, q.End = nanos(from)+1, nanos(to)
 	q.NeedLog = len(x.sel.run) > 0
-	q.NeedSize = !x.fn.unwrap && x.fn.value == sumValue
+	q.NeedSize = !q.NeedLog && x.fn.value == sumValue
 	if x.sel.Kind == layout.Pod {
 		q.NeedStream, q.NeedNode = x.reads("stream"), x.reads("node")
 	}

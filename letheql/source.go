@@ -2,6 +2,7 @@ package letheql
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -26,6 +27,10 @@ type Source interface {
 	// Explain returns the plan of q without running it.
 	Explain(ctx context.Context, q Select) (*Plan, error)
 }
+
+// ErrChanged is wrapped by errors of Lines and Visit where an object was deleted under the scan. What was handed out before is no answer
+// and is thrown away; asking again is safe.
+var ErrChanged = errors.New("the bucket changed under the query")
 
 // Direction of a log query.
 type Direction int

@@ -92,13 +92,6 @@ func (p *stageParser) stage(at int) (pipeline.Stage, error) {
 	if name == "" && !strings.HasPrefix(p.src[pos:], "(") {
 		return nil, p.unexpected(pos, "a filter or stage: "+stageNames)
 	}
-	if name == "" || compareOp(p.src[next:]) != "" {
-		c, err := p.conditions(pos)
-		if err != nil {
-			return nil, err
-		}
-		return pipeline.NewLabelFilter(c), nil
-	}
 	switch name {
 	case "json", "logfmt":
 		return p.extraction(name, after)
@@ -107,7 +100,23 @@ func (p *stageParser) stage(at int) (pipeline.Stage, error) {
 	case "unwrap":
 		return p.unwrap(next)
 	}
-	return nil, errorAt(p.src, pos, "unknown stage %q: there are %s", name, stageNames)
+	if name != "" && compareOp(p.src[next:]) == "" {
+		return nil, errorAt(p.src, pos, "unknown stage %q: there are %s", name, stageNames)
+	}
+	c, err := p.conditions(pos)
+	if err != nil {
+		return nil, err
+	}
+	return pipeline.NewLabelFilter(c), nil
+}
+
+// stageWord holds for names of stages, which cannot be compared as labels: json != "x" is a stage and a line filter.
+func stageWord(s string) bool {
+	switch s {
+	case "json", "logfmt", "regexp", "pattern", "line_format", "unwrap":
+		return true
+	}
+	return false
 }
 
 const stageNames = `json, logfmt, regexp, pattern, line_format, unwrap, line filters as |= "text", and label filters as level="error"`

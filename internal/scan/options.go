@@ -29,7 +29,7 @@ var ErrOptions = errors.New("invalid scan options")
 
 // ErrChanged: an object that the plan named was deleted after rows had gone out, or in each of several plans. Running the
 // query again helps.
-var ErrChanged = errors.New("the bucket changed under the query")
+var ErrChanged = letheql.ErrChanged
 
 // Options of a Scanner. The zero value of a field stands for its default.
 type Options struct {
