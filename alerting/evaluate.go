@@ -54,6 +54,7 @@ func fatal(ctx context.Context, err error) bool { return ctx.Err() != nil || err
 // fails for one rule is in its state, and its window is evaluated again.
 func (e *Evaluator) evaluate(ctx context.Context, r *run, v View, viewErr error) (*evaluation, error) {
 	ev := &evaluation{next: r.state.successor(e.opts.NewID(), r.scheduled)}
+	ev.next.Interval, ev.next.Limit = e.interval(r.g).Seconds(), r.g.Limit
 	counts := map[string]*counter{}
 	if len(r.g.scopes) > 0 {
 		var err error
@@ -85,7 +86,7 @@ func (e *Evaluator) rule(ctx context.Context, r *run, i int, c *counter, x *expa
 	begun := e.opts.Now()
 	prev := r.state.rule(key)
 	alerts, err := e.alerts(ctx, r, rule, c, x, prev.Alerts)
-	rs := RuleState{Key: key, Health: HealthOK, Evaluated: r.scheduled, Seconds: e.opts.Now().Sub(begun).Seconds(), Alerts: alerts}
+	rs := RuleState{Key: key, Rule: infoOf(rule), Health: HealthOK, Evaluated: r.scheduled, Seconds: e.opts.Now().Sub(begun).Seconds(), Alerts: alerts}
 	if err != nil {
 		rs.Health, rs.Error, rs.Alerts = HealthErr, bounded(err.Error(), maxLine), prev.Alerts
 	}
@@ -251,7 +252,8 @@ func (e *Evaluator) gapRule(r *run, gap bool) (RuleState, bool) {
 	if err != nil || len(alerts) == 0 {
 		return RuleState{}, false
 	}
-	return RuleState{Key: gapKey, Health: HealthOK, Evaluated: r.scheduled, Alerts: alerts}, true
+	info := infoOf(&rulefile.Rule{Alert: GapAlert, KeepFiringFor: keepGap})
+	return RuleState{Key: gapKey, Rule: info, Health: HealthOK, Evaluated: r.scheduled, Alerts: alerts}, true
 }
 
 // rule returns what is remembered of a rule.

@@ -42,6 +42,9 @@ type State struct {
 	Group    string `json:"group"`
 	// Evaluated is the scheduled time of the last evaluation.
 	Evaluated time.Time `json:"evaluated"`
+	// Interval in seconds and Limit of the group, for whoever reads the state and not the rule file.
+	Interval float64 `json:"interval"`
+	Limit    int     `json:"limit,omitempty"`
 	// Scopes that the log rules of the last evaluation read. Objects of a target that is new in them are not late.
 	Scopes []ScopeState `json:"scopes,omitempty"`
 	// Cursors say how far the log rules are: one, or several after some of the rules have failed.
@@ -98,14 +101,36 @@ const (
 // RuleState is what is remembered of a rule.
 type RuleState struct {
 	// Key tells rules of a group apart, see ruleKeys.
-	Key    string `json:"key"`
-	Health Health `json:"health"`
+	Key    string   `json:"key"`
+	Rule   RuleInfo `json:"rule"`
+	Health Health   `json:"health"`
 	// Error of the last evaluation, where Health is HealthErr.
 	Error string `json:"error,omitempty"`
 	// Evaluated is the scheduled time of the last evaluation, Seconds how long it took.
 	Evaluated time.Time `json:"evaluated"`
 	Seconds   float64   `json:"seconds,omitempty"`
 	Alerts    []Alert   `json:"alerts,omitempty"`
+}
+
+// RuleInfo is what a rule says, for whoever reads the state and not the rule file. Durations are in seconds.
+type RuleInfo struct {
+	Name          string            `json:"name"`
+	Query         string            `json:"query"`
+	Duration      float64           `json:"duration"`
+	KeepFiringFor float64           `json:"keepFiringFor"`
+	Labels        map[string]string `json:"labels"`
+	Annotations   map[string]string `json:"annotations"`
+}
+
+func infoOf(r *rulefile.Rule) RuleInfo {
+	return RuleInfo{r.Alert, r.Expr, r.For.Seconds(), r.KeepFiringFor.Seconds(), orEmpty(r.Labels), orEmpty(r.Annotations)}
+}
+
+func orEmpty(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
 }
 
 // Alert is one alert of a rule, told apart by its labels.

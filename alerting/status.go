@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
-
-	"lethe/alerting/rulefile"
 )
 
 // Status is what is known of rules and their alerts, as Prometheus's HTTP API answers for them at /api/v1/rules. It is read from the states
@@ -32,19 +30,14 @@ type GroupStatus struct {
 
 // RuleStatus is a rule of GroupStatus. Durations are in seconds.
 type RuleStatus struct {
-	State          string            `json:"state"`
-	Name           string            `json:"name"`
-	Query          string            `json:"query"`
-	Duration       float64           `json:"duration"`
-	KeepFiringFor  float64           `json:"keepFiringFor"`
-	Labels         map[string]string `json:"labels"`
-	Annotations    map[string]string `json:"annotations"`
-	Alerts         []AlertStatus     `json:"alerts"`
-	Health         Health            `json:"health"`
-	LastError      string            `json:"lastError,omitempty"`
-	EvaluationTime float64           `json:"evaluationTime"`
-	LastEvaluation time.Time         `json:"lastEvaluation"`
-	Type           string            `json:"type"`
+	State string `json:"state"`
+	RuleInfo
+	Alerts         []AlertStatus `json:"alerts"`
+	Health         Health        `json:"health"`
+	LastError      string        `json:"lastError,omitempty"`
+	EvaluationTime float64       `json:"evaluationTime"`
+	LastEvaluation time.Time     `json:"lastEvaluation"`
+	Type           string        `json:"type"`
 }
 
 // AlertStatus is a pending or firing alert.
@@ -63,34 +56,54 @@ const (
 	unknown  = "unknown"
 )
 
-// Status reads the states of all groups. A state that cannot be read shows as rules whose health is err.
-func (e *Evaluator) Status(ctx context.Context) *Status {
-	out := &Status{Groups: make([]GroupStatus, len(e.groups))}
-	e.each(e.groups, func(i int) { out.Groups[i] = e.groupStatus(ctx, &e.groups[i]) })
+// StatusOf returns the status of groups as their states tell it.
+func StatusOf(states []*State) *Status {
+	out := &Status{Groups: make([]GroupStatus, len(states))}
+	for i, s := range states {
+		out.Groups[i] = groupStatus(s)
+	}
 	return out
 }
 
-func (e *Evaluator) groupStatus(ctx context.Context, g *group) GroupStatus {
+func groupStatus(s *State) GroupStatus {
+	out := GroupStatus{
+		Name: s.Group, File: s.File, Interval: s.Interval, Limit: s.Limit, LastEvaluation: s.Evaluated, Rules: make([]RuleStatus, len(s.Rules)),
+	}
+	for i, rs := range s.Rules {
+		out.EvaluationTime += rs.Seconds
+		out.Rules[i] = ruleStatus(rs)
+	}
+	return out
+}
+
+// Status reads the states of the evaluator's groups. Where one cannot be read, or this process could not evaluate the group, the health
+// of its rules is err.
+func (e *Evaluator) Status(ctx context.Context) *Status {
+	states := make([]*State, len(e.groups))
+	e.each(e.groups, func(i int) { states[i] = e.current(ctx, &e.groups[i]) })
+	return StatusOf(states)
+}
+
+// current returns the state of a group with all rules that it has now.
+func (e *Evaluator) current(ctx context.Context, g *group) *State {
 	s, err := e.read(ctx, g)
 	if err == nil {
 		err = e.faultSince(g, s.Evaluated)
 	}
-	out := GroupStatus{
-		Name: g.Name, File: g.File, Interval: e.interval(g).Seconds(), Limit: g.Limit, LastEvaluation: s.Evaluated,
-		Rules: make([]RuleStatus, 0, len(g.Rules)),
-	}
+	now := *s
+	now.Interval, now.Limit, now.Rules = e.interval(g).Seconds(), g.Limit, nil
 	for i := range g.Rules {
 		rs := s.rule(g.keys[i])
+		rs.Rule = infoOf(&g.Rules[i])
 		if err != nil {
 			rs.Health, rs.Error = HealthErr, bounded(err.Error(), maxLine)
 		}
-		out.EvaluationTime += rs.Seconds
-		out.Rules = append(out.Rules, ruleStatus(&g.Rules[i], rs))
+		now.Rules = append(now.Rules, rs)
 	}
 	if gap := s.rule(gapKey); len(gap.Alerts) > 0 {
-		out.Rules = append(out.Rules, ruleStatus(&rulefile.Rule{Alert: GapAlert, KeepFiringFor: keepGap}, gap))
+		now.Rules = append(now.Rules, gap)
 	}
-	return out
+	return &now
 }
 
 func (e *Evaluator) read(ctx context.Context, g *group) (*State, error) {
@@ -116,10 +129,9 @@ func (e *Evaluator) faultSince(g *group, evaluated time.Time) error {
 	return nil
 }
 
-func ruleStatus(r *rulefile.Rule, s RuleState) RuleStatus {
+func ruleStatus(s RuleState) RuleStatus {
 	out := RuleStatus{
-		State: inactive, Name: r.Alert, Query: r.Expr, Duration: r.For.Seconds(), KeepFiringFor: r.KeepFiringFor.Seconds(),
-		Labels: orEmpty(r.Labels), Annotations: orEmpty(r.Annotations), Alerts: []AlertStatus{}, Health: s.Health, LastError: s.Error,
+		State: inactive, RuleInfo: s.Rule, Alerts: []AlertStatus{}, Health: s.Health, LastError: s.Error,
 		EvaluationTime: s.Seconds, LastEvaluation: s.Evaluated, Type: "alerting",
 	}
 	if s.Evaluated.IsZero() {
@@ -142,13 +154,6 @@ func ruleStatus(r *rulefile.Rule, s RuleState) RuleStatus {
 		out.Alerts = append(out.Alerts, as)
 	}
 	return out
-}
-
-func orEmpty(m map[string]string) map[string]string {
-	if m == nil {
-		return map[string]string{}
-	}
-	return m
 }
 
 // Alerts returns all pending and firing alerts, as /api/v1/alerts answers.

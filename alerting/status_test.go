@@ -35,6 +35,11 @@ func TestStatusAsJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// Whoever has the states only answers the same.
+	other, err := json.MarshalIndent(StatusOf([]*State{w.state(t)}), "", "  ")
+	if err != nil || string(other) != string(got) {
+		t.Errorf("%v, other than the evaluator: %s", err, other)
+	}
 	want, err := os.ReadFile(golden)
 	if err != nil {
 		t.Fatal(err)
@@ -76,8 +81,8 @@ func TestStatusWhenTheStoreIsDown(t *testing.T) {
 
 func TestStatusFilter(t *testing.T) {
 	s := &Status{Groups: []GroupStatus{
-		{File: "b.yml", Name: "g", Rules: []RuleStatus{{Name: "X", Alerts: make([]AlertStatus, 2)}, {Name: "Y"}}},
-		{File: "a.yml", Name: "g", Rules: []RuleStatus{{Name: "Z"}}},
+		{File: "b.yml", Name: "g", Rules: []RuleStatus{{RuleInfo: RuleInfo{Name: "X"}, Alerts: make([]AlertStatus, 2)}, {RuleInfo: RuleInfo{Name: "Y"}}}},
+		{File: "a.yml", Name: "g", Rules: []RuleStatus{{RuleInfo: RuleInfo{Name: "Z"}}}},
 	}}
 	for _, tt := range []struct {
 		name   string

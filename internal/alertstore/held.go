@@ -29,24 +29,9 @@ func NewHeld(b objstore.Reader, holdMax time.Duration) (Held, error) {
 // Load reads the states of all groups and returns whether a raw object is held. Objects that it says are free stay so: what a group
 // has accounted for, it never asks for again. An error means that nothing may be deleted.
 func (h Held) Load(ctx context.Context) (func(rawKey string, lastModified time.Time) bool, error) {
-	var states []*alerting.State
-	var now time.Time
-	for obj, err := range h.bucket.List(ctx, objstore.ListOptions{Prefix: layout.AlertPrefix}) {
-		if err != nil {
-			return nil, fmt.Errorf("list alert states: %w", err)
-		}
-		body, attrs, err := get(ctx, h.bucket, obj.Key, maxStateBytes)
-		if errors.Is(err, objstore.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		s, err := alerting.DecodeState(body)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", obj.Key, err)
-		}
-		states, now = append(states, s), attrs.Date
+	states, now, err := loadAll(ctx, h.bucket)
+	if err != nil {
+		return nil, err
 	}
 	stale := now.Add(-h.max)
 	return func(rawKey string, lastModified time.Time) bool {
@@ -61,4 +46,26 @@ func (h Held) Load(ctx context.Context) (func(rawKey string, lastModified time.T
 		}
 		return false
 	}, nil
+}
+
+// loadAll reads the states of all groups, and the store's time at which it did.
+func loadAll(ctx context.Context, b objstore.Reader) (states []*alerting.State, now time.Time, err error) {
+	for obj, err := range b.List(ctx, objstore.ListOptions{Prefix: layout.AlertPrefix}) {
+		if err != nil {
+			return nil, now, fmt.Errorf("list alert states: %w", err)
+		}
+		body, attrs, err := get(ctx, b, obj.Key, maxStateBytes)
+		if errors.Is(err, objstore.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, now, err
+		}
+		s, err := alerting.DecodeState(body)
+		if err != nil {
+			return nil, now, fmt.Errorf("%s: %w", obj.Key, err)
+		}
+		states, now = append(states, s), attrs.Date
+	}
+	return states, now, nil
 }

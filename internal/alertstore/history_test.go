@@ -403,6 +403,24 @@ func TestHeldObjectsAreLetGo(t *testing.T) {
 	}
 }
 
+// A process without rules tells the same as the one that evaluates, for a day.
+func TestStatus(t *testing.T) {
+	w := newWorld(t, 2)
+	w.calm = true
+	w.evaluate()
+	w.upload()
+	w.now = w.now.Add(45 * time.Minute)
+	w.evaluate()
+	s, err := alertstore.Status(t.Context(), w.mem, 24*time.Hour)
+	if err != nil || len(s.Groups) != 1 || s.Groups[0].File != "rules.yml" || len(s.Groups[0].Rules) != 2 || len(s.Alerts()) == 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	w.now = w.now.Add(25 * time.Hour)
+	if s, err := alertstore.Status(t.Context(), w.mem, 24*time.Hour); err != nil || len(s.Groups) != 0 {
+		t.Errorf("a day later: %+v, %v", s, err)
+	}
+}
+
 func (w *world) raw() int {
 	n := 0
 	for _, err := range w.mem.List(context.Background(), objstore.ListOptions{Prefix: layout.RawPrefix}) {
