@@ -150,7 +150,7 @@ func burst(at time.Time) bool { return at.Minute() >= 41 && at.Minute() < 45 }
 
 // minute returns what a source writes in a minute.
 func (c *Cluster) minute(i uint64, s *source, at time.Time) ([]line, error) {
-	r := rand.New(rand.NewPCG(c.seed^i<<32, uint64(at.Unix()))) //nolint:gosec // the same lines each time are what is wanted
+	r := rand.New(rand.NewPCG(c.seed^i<<32, uint64(at.Unix())))
 	n := int(s.rate*2*r.Float64() + r.Float64())
 	var times []time.Time
 	for range n {
@@ -193,7 +193,7 @@ func (c *Cluster) object(t layout.Target, node string, lines []line, uploaded ti
 		return Object{}, err
 	}
 	first := lines[0].at
-	id := rand.New(rand.NewPCG(c.seed, uint64(uploaded.Unix()))).Uint32() //nolint:gosec // as above
+	id := rand.New(rand.NewPCG(c.seed, uint64(uploaded.Unix()))).Uint32()
 	name := fmt.Sprintf("%s-%s-%08x.jsonl.gz", node, first.Format("0405"), id)
 	return Object{layout.RawKey(t, layout.HourOf(first.UnixNano()), name), body.Bytes(), uploaded, len(lines)}, nil
 }
