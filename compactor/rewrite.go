@@ -60,7 +60,7 @@ func gone(err error) error {
 func (p *pass) resolve(ctx context.Context, snap *catalog.Snapshot, present, inputs []objstore.Object) (*rawobj.Set, error) {
 	return rawobj.Resolve(ctx, p.bucket, inputs, snap.Manifest.Bodies, rawobj.Options{
 		Target: snap.Target, Identify: true, Consumed: present, Sealed: catalog.SealedBodies(p.bucket, snap),
-		Budget: p.opts.BatchBytes, Concurrency: fetchConcurrency,
+		Budget: p.opts.Memory / 4, Concurrency: fetchConcurrency,
 	})
 }
 
