@@ -167,7 +167,7 @@ func crash(t *testing.T, w *world, wrap func(objstore.Bucket) objstore.Bucket, w
 		b.Release(t.Context())
 		w.checkEither(when + ", arrived")
 	}
-	for range 5 {
+	for range 4 {
 		w.advance(21 * time.Minute)
 		resume()
 	}

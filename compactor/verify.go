@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"lethe/internal/block"
@@ -80,6 +81,10 @@ func (c *Compactor) Verify(ctx context.Context, o VerifyOptions) (*Verification,
 	v := &verifier{pass: p, opts: o}
 	err = p.each(ctx, p.mineOf(all), v.target)
 	v.out.Swept = p.sum.Deleted.Orphans
+	for _, list := range []*[]string{&v.out.Damaged, &v.out.Missing, &v.out.Orphans} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
 	return &v.out, err
 }
 

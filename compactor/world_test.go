@@ -35,6 +35,9 @@ type world struct {
 	t   testing.TB
 	mem *memstore.Bucket
 
+	// clock, where it is set, takes the place of now.
+	clock func() time.Time
+
 	mu    sync.Mutex
 	now   time.Time
 	ids   int
@@ -48,6 +51,9 @@ func newWorld(t testing.TB) *world {
 }
 
 func (w *world) Now() time.Time {
+	if w.clock != nil {
+		return w.clock()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.now
