@@ -48,6 +48,9 @@ type Options struct {
 	// Counted marks objects of the set whose lines the caller has counted before: what lies in them, no other contributes, whichever is the
 	// longer one. nil marks none.
 	Counted func(objstore.Object) bool
+	// Known, where it is set, returns the head of an object that the caller knows from an earlier set, and for which it has made sure that it
+	// is still there. Such an object is got only where its body has to be compared, or is opened.
+	Known func(objstore.Object) (Head, bool)
 	// MaxDecoded is how long a decoded body may be in bytes; 0 means record.MaxDecoded.
 	MaxDecoded int64
 }
@@ -68,6 +71,13 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: MaxDecoded is %d", ErrOptions, o.MaxDecoded)
 	}
 	return nil
+}
+
+// Head is what Resolve has to know of each object.
+type Head struct {
+	// First is the digest of the first line, and At the time of the first record in Unix nanoseconds.
+	First string
+	At    int64
 }
 
 // Set is a number of raw objects of one target that were compared with each other and with what is remembered. Its methods may be
@@ -116,7 +126,12 @@ func Resolve(ctx context.Context, bucket objstore.Reader, objects []objstore.Obj
 	for i, obj := range sorted {
 		s.entries[i] = &entry{object: obj}
 	}
-	err := s.each(ctx, len(s.entries), func(ctx context.Context, i int) error { return s.peek(ctx, s.entries[i]) })
+	err := s.each(ctx, len(s.entries), func(ctx context.Context, i int) error {
+		if e := s.entries[i]; !s.known(e) {
+			return s.peek(ctx, e)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -133,6 +148,18 @@ func Resolve(ctx context.Context, bucket objstore.Reader, objects []objstore.Obj
 		return nil, err
 	}
 	return s, nil
+}
+
+// known takes the head of an object from the caller.
+func (s *Set) known(e *entry) bool {
+	if s.opts.Known == nil {
+		return false
+	}
+	h, ok := s.opts.Known(e.object)
+	if ok {
+		e.first, e.at = h.First, h.At
+	}
+	return ok
 }
 
 // withSealed returns memory and what is remembered beside the sealed days of the first records.
@@ -189,6 +216,15 @@ func (s *Set) First(i int) (unixNano int64, ok bool) {
 	e := s.entries[i]
 	return e.at, e.err == nil
 }
+
+// Head returns the head of the i-th object; it is false for an object that does not decode.
+func (s *Set) Head(i int) (Head, bool) {
+	e := s.entries[i]
+	return Head{e.first, e.at}, e.err == nil
+}
+
+// Skip returns how many decoded bytes at the start of the i-th object have been counted elsewhere.
+func (s *Set) Skip(i int) int64 { return s.entries[i].skip }
 
 // Arrived returns when the lines of the i-th object may first have arrived: the earliest LastModified of those that begin with the same
 // line, for they may hold the same lines and be the longer one.
