@@ -5,9 +5,9 @@
 // meanwhile throws the plan away; the read plans again unless rows have gone out.
 //
 // Blocks are left out by hour and time, by the labels of their runs, and by the line index; a page by its own times. Raw objects are
-// never left out, because nothing about their keys is certain, and no listed raw object is served from a cache. Blocks are
-// immutable and their names are never used twice, so their tails and pages are cached by key without ever asking the store again:
-// a manifest that names a block vouches for it.
+// never left out, because nothing about their keys is certain; their rows are cached, but used only when the store shows the object
+// after the manifest was read. Blocks are immutable and their names are never used twice, so their tails and pages are cached by
+// key without ever asking the store again: a manifest that names a block vouches for it.
 package scan
 
 import (
@@ -46,9 +46,9 @@ type Options struct {
 	// Memory is how many bytes of matching lines a query may hold, at least 1 MiB. Default 64 MiB. Buffers of requests and pages come
 	// on top: about Concurrency × GetBytes and Decoders × 3 MiB.
 	Memory int64
-	// TailCache and PageCache are how many bytes of block tails and of pages are kept for later queries, over all queries.
-	// Defaults 64 MiB each; negative means none.
-	TailCache, PageCache int64
+	// TailCache, PageCache and RawCache are how many bytes of block tails, of pages, and of decoded raw objects are kept for later queries,
+	// over all queries. Defaults 64 MiB each; negative means none.
+	TailCache, PageCache, RawCache int64
 	// MaxQueries is how many queries run at once; others wait for their turn or the end of their context. Default 0: no limit.
 	MaxQueries int
 	// Plans is how often a query may be planned because objects were deleted meanwhile. Default 5.
@@ -73,6 +73,7 @@ func (o Options) withDefaults() (Options, error) {
 	orDefault(&o.Memory, 64<<20)
 	orDefault(&o.TailCache, 64<<20)
 	orDefault(&o.PageCache, 64<<20)
+	orDefault(&o.RawCache, 64<<20)
 	orDefault(&o.Plans, 5)
 	o.GapBytes = max(0, o.GapBytes)
 	if o.Now == nil {
@@ -99,6 +100,7 @@ type Scanner struct {
 	opts   Options
 	tails  *cache.Cache[string, *tail]
 	pages  *cache.Cache[pageKey, []byte]
+	raw    *cache.Cache[rawKey, *table]
 	gate   *semaphore.Weighted
 	// workers are *worker between pages.
 	workers sync.Pool
@@ -118,6 +120,7 @@ func New(bucket objstore.Reader, o Options) (*Scanner, error) {
 	s.workers.New = newWorker
 	s.tails = cache.New[string, *tail](o.TailCache)
 	s.pages = cache.New[pageKey, []byte](o.PageCache)
+	s.raw = cache.New[rawKey, *table](o.RawCache)
 	if o.MaxQueries > 0 {
 		s.gate = semaphore.NewWeighted(int64(o.MaxQueries))
 	}

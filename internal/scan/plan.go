@@ -33,6 +33,8 @@ type targetPlan struct {
 	// rawRanks are the ranks of the raw objects by key.
 	rawRanks map[string]uint32
 	blocks   []*blockPlan
+	// tables are the rows of raw objects that were in the cache, by key.
+	tables map[string]*table
 	// sealed days that were read, by day.
 	sealed map[string]*catalog.SealedDay
 	// pruned is the number of blocks that the bounds have left out.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -12,6 +11,7 @@ import (
 	"lethe/internal/layout"
 	"lethe/internal/rawobj"
 	"lethe/internal/record"
+	"lethe/objstore"
 )
 
 // eachRaw reads the raw objects of a plan, several at a time, and calls visit for each row that the query selects, with the place of the
@@ -53,86 +53,102 @@ func (q *query) eachRawOf(ctx context.Context, tp *targetPlan, open func(*target
 // resolve compares the raw objects with each other and with what is remembered of consumed ones: in the manifest, and in the sealed
 // days in which their first records lie.
 func (q *query) resolve(ctx context.Context, tp *targetPlan) (*rawobj.Set, error) {
-	for _, obj := range tp.raw {
-		// The hour in the key is nearly always that of the first record.
-		if raw, ok := layout.ParseRaw(obj.Key); ok {
-			if _, err := q.remember(ctx, tp, raw.Hour.Day()); err != nil {
-				return nil, err
-			}
-		}
+	known, err := q.knownRaw(ctx, tp)
+	if err != nil {
+		return nil, err
 	}
-	for {
-		memory := slices.Clone(tp.manifest.Bodies)
-		for _, day := range tp.sealed {
-			memory = append(memory, day.Bodies...)
-		}
-		set, err := rawobj.Resolve(ctx, q.store, tp.raw, memory, rawobj.Options{
-			Target: tp.target, Budget: q.s.opts.Memory / 4, Concurrency: q.s.opts.Concurrency, Consumed: tp.consumed,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("raw objects of %s: %w", tp.target, err)
-		}
-		more := false
-		for i := range set.Len() {
-			if first, ok := set.First(i); ok {
-				got, err := q.remember(ctx, tp, layout.HourOf(first).Day())
-				if err != nil {
-					return nil, err
+	set, err := rawobj.Resolve(ctx, q.store, tp.raw, tp.manifest.Bodies, rawobj.Options{
+		Target: tp.target, Budget: q.s.opts.Memory / 4, Concurrency: q.s.opts.Concurrency, Consumed: tp.consumed,
+		Known: func(o objstore.Object) (rawobj.Head, bool) {
+			t, ok := known[o.Key]
+			if !ok {
+				return rawobj.Head{}, false
+			}
+			return t.head, true
+		},
+		Sealed: func(ctx context.Context, day string) ([]catalog.Body, error) {
+			for _, s := range tp.manifest.Sealed {
+				if s.Day == day {
+					d, err := q.sealedDay(ctx, tp, s)
+					if err != nil {
+						return nil, err
+					}
+					return d.Bodies, nil
 				}
-				more = more || got
 			}
-		}
-		if !more {
-			return set, nil
-		}
+			return nil, nil
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("raw objects of %s: %w", tp.target, err)
 	}
+	tp.tables = known
+	return set, nil
 }
 
-// remember reads a sealed day, if the day is sealed and was not read yet.
-func (q *query) remember(ctx context.Context, tp *targetPlan, day string) (bool, error) {
-	i := slices.IndexFunc(tp.manifest.Sealed, func(s catalog.Sealed) bool { return s.Day == day })
-	if i < 0 || tp.sealed[day] != nil {
-		return false, nil
+// knownRaw returns the raw objects whose rows are in the cache and that the store still has. Their names were listed before the manifest
+// was read, so one of them may have been consumed, deleted and forgotten since: only what the store shows after the manifest was
+// read may be taken from memory.
+func (q *query) knownRaw(ctx context.Context, tp *targetPlan) (map[string]*table, error) {
+	known := map[string]*table{}
+	for _, obj := range tp.raw {
+		if t, ok := q.s.raw.Get(rawKeyOf(obj)); ok {
+			known[obj.Key] = t
+		}
 	}
-	_, err := q.sealedDay(ctx, tp, tp.manifest.Sealed[i])
-	return true, err
+	if len(known) == 0 {
+		return known, nil
+	}
+	there := make(map[rawKey]bool, len(known))
+	for obj, err := range q.store.List(ctx, objstore.ListOptions{Prefix: layout.RawPrefixOf(tp.target)}) {
+		if err != nil {
+			return nil, fmt.Errorf("listing raw objects of %s: %w", tp.target, err)
+		}
+		there[rawKeyOf(obj)] = true
+	}
+	for _, obj := range tp.raw {
+		if known[obj.Key] != nil && !there[rawKeyOf(obj)] {
+			return nil, fmt.Errorf("%s: %w", obj.Key, objstore.ErrNotExist)
+		}
+	}
+	q.count.cacheHits.Add(int64(len(known)))
+	return known, nil
 }
 
+// readObject hands the selected rows of one raw object to v: as tables of up to tableBytes, so that the filters search many lines at once
+// and an object is never held whole unless it is small.
 func (q *query) readObject(ctx context.Context, tp *targetPlan, set *rawobj.Set, i int, v rawVisitor) (err error) {
+	obj := set.Object(i)
+	if t := tp.tables[obj.Key]; t != nil && set.Skip(i) == 0 {
+		if err := q.searchTable(tp, t, v); err != nil {
+			return err
+		}
+		return v.done()
+	}
 	rows, err := set.Open(ctx, i)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	var r record.Row
-	for place := uint32(0); ; place++ {
-		if place&0xff == 0 && ctx.Err() != nil {
-			return ctx.Err()
+	t := newTable(tp.target)
+	for first := true; ; first = false {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		switch err := rows.Next(&r); {
-		case record.AtEnd(err):
-			s := rows.Stats()
-			q.count.linesScanned.Add(s.Lines)
-			q.count.bytesScanned.Add(s.Bytes)
+		more, err := t.fill(rows)
+		if err != nil {
+			return err
+		}
+		if err := q.searchTable(tp, t, v); err != nil {
+			return err
+		}
+		if !more {
+			if head, ok := set.Head(i); ok && first && set.Skip(i) == 0 {
+				t.head = head
+				q.s.raw.Add(rawKeyOf(obj), t, t.bytes())
+			}
 			return v.done()
-		case err != nil:
-			return err
 		}
-		if r.Time < tp.start || r.Time > tp.end {
-			continue
-		}
-		s := series{target: tp.target}
-		s.group1, s.group2 = r.Group(tp.target.Kind)
-		if !q.allowsSeries(s) || !q.allowsRow(&r) || !q.chain.Match(r.Log) {
-			continue
-		}
-		if err := v.row(&r, s, place); err != nil {
-			return err
-		}
+		t.next()
 	}
-}
-
-// allowsRow asks the matchers on labels that are not part of the series.
-func (q *query) allowsRow(r *record.Row) bool {
-	return q.sel.Kind == layout.Node || (matchAll(q.matchers["stream"], r.Stream) && matchAll(q.matchers["node"], r.Node))
 }
