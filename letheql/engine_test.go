@@ -250,7 +250,10 @@ func TestFailuresOfTheSource(t *testing.T) {
 			}
 			n := 0.0
 			if res.Type == letheql.Logs {
-				for range res.Rows {
+				for _, err := range res.Rows {
+					if err != nil {
+						t.Error(err)
+					}
 					n++
 				}
 			} else if v, ok := res.Value.(promql.Vector); ok {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -159,7 +160,7 @@ func sampleName(id string) string { return "lethe:" + id }
 func (x *node) replace(id string) {
 	vs := &parser.VectorSelector{
 		Name:          sampleName(id),
-		LabelMatchers: []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, sampleName(id))},
+		LabelMatchers: []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, sampleName(id))},
 	}
 	name := "last_over_time"
 	if x.fn.name == "absent_over_time" {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -195,7 +196,7 @@ func (e *Expr) selector(vs *parser.VectorSelector) (*Selector, error) {
 	sel := &Selector{}
 	kind := ""
 	for _, m := range vs.LabelMatchers {
-		if m.Name != labels.MetricName {
+		if m.Name != model.MetricNameLabel {
 			sel.Matchers = append(sel.Matchers, m)
 			continue
 		}

@@ -1,7 +1,6 @@
 package letheql_test
 
 import (
-	"bufio"
 	"os"
 	"strings"
 	"testing"
@@ -14,14 +13,13 @@ import (
 // readQueries returns the queries of a file, one a line.
 func readQueries(t testing.TB, file string) []string {
 	t.Helper()
-	f, err := os.Open(file)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
 	var out []string
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if line := s.Text(); line != "" && !strings.HasPrefix(line, "# ") {
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSuffix(line, "\n"); line != "" && !strings.HasPrefix(line, "# ") {
 			out = append(out, line)
 		}
 	}
