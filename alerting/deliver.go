@@ -8,8 +8,11 @@ import (
 	"time"
 )
 
-// minValid is the shortest time that a firing alert is announced for; see deliver.
-const minValid = 5 * time.Minute
+// minValid and maxValid bound the time that a firing alert is announced for.
+const (
+	minValid = 5 * time.Minute
+	maxValid = 4 * time.Hour
+)
 
 // place of an alert in a state.
 type place struct{ rule, alert int }
@@ -47,7 +50,8 @@ func (e *Evaluator) deliver(ctx context.Context, r *run, owedOnly bool) (int, er
 	return n, err
 }
 
-// notification announces a firing alert for four intervals: as long as two evaluations may fail and nothing else is heard.
+// notification announces a firing alert for four intervals, or four times the pause that there was: two evaluations may fail before
+// an Alertmanager takes it for resolved.
 func (e *Evaluator) notification(r *run, key string, a *Alert) Notification {
 	n := Notification{Labels: a.Labels, Annotations: a.Annotations, StartsAt: a.FiredAt}
 	if i := slices.Index(r.g.keys, key); i >= 0 {
@@ -56,7 +60,7 @@ func (e *Evaluator) notification(r *run, key string, a *Alert) Notification {
 	if a.Phase == Resolved {
 		n.Resolved, n.EndsAt = true, a.ResolvedAt
 	} else {
-		n.EndsAt = r.scheduled.Add(max(minValid, 4*e.interval(r.g)))
+		n.EndsAt = r.scheduled.Add(max(minValid, 4*e.interval(r.g), min(maxValid, 4*r.pause)))
 	}
 	return n
 }

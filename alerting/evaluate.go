@@ -27,6 +27,8 @@ type run struct {
 	scheduled time.Time
 	state     *State
 	tag       string
+	// pause since the last evaluation; 0 where there was none.
+	pause time.Duration
 	// due: the group is to be evaluated, not only its outbox to be delivered.
 	due bool
 }

@@ -21,6 +21,9 @@ func (e *Evaluator) load(ctx context.Context, g *group, scheduled time.Time) (*r
 		return nil, err
 	}
 	r := &run{g: g, scheduled: scheduled, state: s, tag: tag}
+	if s.Sequence > 0 {
+		r.pause = max(0, scheduled.Sub(s.Evaluated))
+	}
 	r.due = e.due(g, s, scheduled)
 	return r, nil
 }

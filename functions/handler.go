@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"lethe/alerting"
 	"lethe/letheql"
 )
 
@@ -37,6 +38,8 @@ type Options struct {
 	Source letheql.Source
 	// Targets lists the targets, sorted by kind and name.
 	Targets func(ctx context.Context) ([]Target, error)
+	// Rules tells the state of alerting rules; nil where there are none.
+	Rules func(ctx context.Context) (*alerting.Status, error)
 	// Ready returns nil when the bucket answers.
 	Ready func(ctx context.Context) error
 	// Metrics is where the handler's own metrics are registered, and Gatherer what /metrics shows.
@@ -111,6 +114,8 @@ func (h *handler) routes() http.Handler {
 	mux.Handle("GET /api/v1/label/{name}/values", h.with(h.gated(h.labelValues)))
 	mux.Handle("GET /api/v1/metadata", h.with(h.metadata))
 	mux.Handle("GET /api/v1/targets", h.with(h.targets))
+	mux.Handle("GET /api/v1/rules", h.with(h.rules))
+	mux.Handle("GET /api/v1/alerts", h.with(h.alerts))
 	mux.Handle("GET /api/v1/status/buildinfo", h.with(h.buildInfo))
 	mux.Handle("GET /-/healthy", h.with(h.healthy))
 	mux.Handle("GET /-/ready", h.with(h.ready))

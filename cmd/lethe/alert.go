@@ -105,7 +105,7 @@ func (p *program) openAlerting(ctx context.Context, bucket objstore.Bucket, reg 
 	o := alerting.Options{
 		Store: alertstore.NewStates(bucket), Source: source, Engine: engine,
 		Arrivals:    alertstore.NewArrivals(bucket, func(r objstore.Reader) (letheql.Source, error) { return p.source(r) }, p.log),
-		IngestDelay: orNone(c.IngestDelay.Std()), Late: c.Late.Std(), HoldMax: c.HoldMax.Std(),
+		IngestDelay: orNone(c.IngestDelay.Std()), Late: c.Late.Std(), HoldMax: c.HoldMax.Std(), Interval: c.Every.Std(),
 		ExternalLabels: config.ExternalLabels, ExternalURL: external, Now: p.now, NewID: newID, Logger: p.log, Registerer: reg,
 	}
 	if len(config.Alertmanagers) > 0 {
@@ -154,4 +154,18 @@ func (p *program) alertFunction(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	return functions.Alert(func(ctx context.Context, at time.Time) (alerting.Summary, error) { return a.Run(ctx, at) }), nil
+}
+
+// statusKept is how long groups are shown that nobody evaluates any more.
+const statusKept = 24 * time.Hour
+
+// ruleStatus tells the state of rules.
+type ruleStatus = func(ctx context.Context) (*alerting.Status, error)
+
+// ruleStatus asks the evaluator of this process, or, where it has none, the bucket for what others have left there.
+func (p *program) ruleStatus(bucket objstore.Reader, a *alerter) ruleStatus {
+	if a != nil {
+		return func(ctx context.Context) (*alerting.Status, error) { return a.Status(ctx), nil }
+	}
+	return func(ctx context.Context) (*alerting.Status, error) { return alertstore.Status(ctx, bucket, statusKept) }
 }

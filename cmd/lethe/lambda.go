@@ -70,7 +70,7 @@ func (p *program) queryFunction(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := p.handler(bucket, prometheus.NewRegistry())
+	h, err := p.handler(bucket, prometheus.NewRegistry(), p.ruleStatus(bucket, nil))
 	if err != nil {
 		return nil, err
 	}

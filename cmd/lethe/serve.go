@@ -42,19 +42,20 @@ func (p *program) serveCommand() *cli.Command {
 func (p *program) serve(ctx context.Context, bucket objstore.Bucket, first time.Duration, ready func(addr string) error) error {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	handler, err := p.handler(bucket, reg)
+	var alerts *alerter
+	var err error
+	if len(p.config.Alerting.Rules) > 0 {
+		if alerts, err = p.openAlerting(ctx, bucket, reg); err != nil {
+			return err
+		}
+	}
+	handler, err := p.handler(bucket, reg, p.ruleStatus(bucket, alerts))
 	if err != nil {
 		return err
 	}
 	metrics, err := compactor.NewMetrics(reg)
 	if err != nil {
 		return err
-	}
-	var alerts *alerter
-	if len(p.config.Alerting.Rules) > 0 {
-		if alerts, err = p.openAlerting(ctx, bucket, reg); err != nil {
-			return err
-		}
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", string(p.config.Web.ListenAddress))
@@ -79,7 +80,7 @@ func (p *program) serve(ctx context.Context, bucket objstore.Bucket, first time.
 }
 
 // handler returns the handler of all endpoints over a bucket.
-func (p *program) handler(bucket objstore.Reader, reg *prometheus.Registry) (http.Handler, error) {
+func (p *program) handler(bucket objstore.Reader, reg *prometheus.Registry, rules ruleStatus) (http.Handler, error) {
 	source, err := p.source(bucket)
 	if err != nil {
 		return nil, err
@@ -92,6 +93,7 @@ func (p *program) handler(bucket objstore.Reader, reg *prometheus.Registry) (htt
 	return functions.NewHandler(functions.Options{
 		Engine: engine, Source: source, Metrics: reg, Gatherer: reg, Log: p.log, Now: p.now, Version: buildVersion(),
 		Targets: func(ctx context.Context) ([]functions.Target, error) { return targets(ctx, bucket, q.Parallel.N) },
+		Rules:   rules,
 		Ready:   func(ctx context.Context) error { return answers(ctx, bucket) },
 		Timeout: q.Timeout.Std(), DefaultLimit: max(q.Limit.N, 1), MaxLimit: max(q.MaxLimit.N, q.Limit.N), MaxBody: int64(w.MaxBody),
 		Concurrency: q.Concurrency.N, Queue: q.Queue.N, Patience: q.QueueTimeout.Std(),
