@@ -26,27 +26,27 @@ const metricPrefix = "lethe_compactor_"
 
 // counterHelp names the plain counters.
 var counterHelp = map[string]string{
-	"runs_total":               "Passes that ended, with or without errors.",
-	"lines_total":              "Lines that were written to blocks for the first time.",
-	"broken_lines_total":       "Lines that were no record with a time; they are kept.",
-	"cut_lines_total":          "Lines that were longer than the limit and were cut.",
-	"raw_objects_total":        "Raw objects that were consumed.",
-	"duplicate_objects_total":  "Raw objects whose lines had been counted before: retries of agents.",
-	"in_bytes_total":           "Bytes of consumed raw objects, as stored.",
-	"decoded_bytes_total":      "Bytes of consumed raw objects, decoded.",
-	"out_bytes_total":          "Bytes of blocks that were written from raw objects.",
-	"merged_in_bytes_total":    "Bytes of blocks that merges have read.",
-	"merged_out_bytes_total":   "Bytes of blocks that merges have written.",
-	"commits_total":            "Swaps of a manifest that were won.",
-	"swaps_lost_total":         "Swaps of a manifest that another compactor won.",
-	"raw_deleted_total":        "Consumed raw objects that were deleted.",
-	"replaced_deleted_total":   "Replaced blocks and sealed days that were deleted.",
-	"retention_deletes_total":  "Blocks that retention has removed.",
-	"retention_bytes_total":    "Bytes of blocks that retention has removed.",
-	"quarantined_total":        "Raw objects that could not be decoded and were moved to quarantine/.",
-	"orphans_total":            "Objects that no manifest named and that were deleted.",
-	"dropped_lines_total":      "Lines that were older than the watermark of retention when they arrived.",
-	"foreign_raw_objects_seen": "Objects under raw/ with keys of no known form, counted in each pass.",
+	"runs_total":                "Passes that ended, with or without errors.",
+	"lines_total":               "Lines that were written to blocks for the first time.",
+	"broken_lines_total":        "Lines that were no record with a time; they are kept.",
+	"cut_lines_total":           "Lines that were longer than the limit and were cut.",
+	"raw_objects_total":         "Raw objects that were consumed.",
+	"duplicate_objects_total":   "Raw objects whose lines had been counted before: retries of agents.",
+	"in_bytes_total":            "Bytes of consumed raw objects, as stored.",
+	"decoded_bytes_total":       "Bytes of consumed raw objects, decoded.",
+	"out_bytes_total":           "Bytes of blocks that were written from raw objects.",
+	"merged_in_bytes_total":     "Bytes of blocks that merges have read.",
+	"merged_out_bytes_total":    "Bytes of blocks that merges have written.",
+	"commits_total":             "Swaps of a manifest that were won.",
+	"swaps_lost_total":          "Swaps of a manifest that another compactor won.",
+	"raw_deleted_total":         "Consumed raw objects that were deleted.",
+	"replaced_deleted_total":    "Replaced blocks and sealed days that were deleted.",
+	"retention_deletes_total":   "Blocks that retention has removed.",
+	"retention_bytes_total":     "Bytes of blocks that retention has removed.",
+	"quarantined_total":         "Raw objects that could not be decoded and were moved to quarantine/.",
+	"orphans_total":             "Objects that no manifest named and that were deleted.",
+	"dropped_lines_total":       "Lines that were older than the watermark of retention when they arrived.",
+	"foreign_raw_objects_total": "Objects under raw/ with keys of no known form, counted in each pass.",
 }
 
 // gaugeHelp names the plain gauges.
@@ -100,7 +100,7 @@ func (m *Metrics) Observe(s *Summary) {
 		"merged_out_bytes_total": s.Merged.BytesOut, "commits_total": s.Commits, "swaps_lost_total": s.SwapsLost,
 		"raw_deleted_total": s.Deleted.Raw, "replaced_deleted_total": s.Deleted.Replaced, "retention_deletes_total": s.Deleted.HourBlocks,
 		"retention_bytes_total": s.Deleted.HourBytes, "quarantined_total": s.Quarantined, "orphans_total": s.Deleted.Orphans,
-		"dropped_lines_total": s.Lines.Dropped, "foreign_raw_objects_seen": s.Foreign,
+		"dropped_lines_total": s.Lines.Dropped, "foreign_raw_objects_total": s.Foreign,
 	} {
 		m.counters[name].Add(float64(n))
 	}
