@@ -108,7 +108,7 @@ func (x *lineIndex) literal(lit []byte, fold bool) linefilter.Bitmap {
 	}
 	for page := range out.All() {
 		for _, h := range grams {
-			if !x.grams[page].canHave(h) {
+			if !x.grams[page].canHave(h, page) {
 				out.Clear(page)
 				break
 			}

@@ -6,13 +6,13 @@ import (
 )
 
 // The gram section holds a filter for each page that tells which identifiers cannot be there: UUIDs, trace ids, hex words, long
-// numbers. It does not look at where words start and end, so that any part of an identifier can be searched for. A gram is six
+// numbers. It does not look at where words start and end, so that any part of an identifier can be searched for. A gram is five
 // bytes of a line that are ASCII letters or digits, letters in lower case, with a digit among them or of hex digits only. Each gram
 // sets one bit; where identifiers are so many that the bits would all be set, only the grams count whose hash is under a
 // threshold. A word has several grams, all of which must be there, so that the loss is small: an identifier of n random grams that is
 // not in the page is found out about as often as by a Bloom filter that holds whole identifiers in the same space.
 const (
-	gramBytes = 6
+	gramBytes = 5
 	// A hash has gramHashBits; the lowest of them say whether the gram counts, the highest where its bit is.
 	gramHashBits   = 22
 	gramSampleBits = 6
@@ -24,19 +24,20 @@ const (
 	// gramBits is how many bits a page gets for each of its grams where there is room.
 	gramBits = 8
 	// gramShare is how much of a row group's size its filters may take: one part in that many.
-	gramShare = 28
+	gramShare = 36
 )
 
-// gramHash returns the hash of the gram in the lowest six bytes of b.
+// gramHash returns the hash of the gram in the lowest five bytes of b.
 func gramHash(b uint64) uint32 {
-	h := (b << 16) * 0x9E3779B97F4A7C15
+	h := (b << (64 - 8*gramBytes)) * 0x9E3779B97F4A7C15
 	h ^= h >> 32
 	h *= 0xD6E8FEB86659FD93
 	return uint32(h >> (64 - gramHashBits))
 }
 
-// sampleOf returns when a gram counts: where the threshold is at least that.
-func sampleOf(h uint32) byte { return byte(h & (gramSamples - 1)) }
+// sampleOf returns when a gram counts on a page: where the threshold is at least that. Other grams count on other pages, so that no
+// identifier has the bad luck of not counting anywhere.
+func sampleOf(h uint32, page int) byte { return byte((h + uint32(page)) & (gramSamples - 1)) }
 
 // countsAll is the threshold at which all grams count.
 const countsAll = gramSamples - 1
@@ -57,9 +58,9 @@ func (f *gramFilter) set(h uint32) {
 	f.bits[at>>3] |= 1 << (at & 7)
 }
 
-// canHave tells whether the page can have a gram.
-func (f *gramFilter) canHave(h uint32) bool {
-	if sampleOf(h) > f.threshold {
+// canHave tells whether the page, of that number, can have a gram.
+func (f *gramFilter) canHave(h uint32, page int) bool {
+	if sampleOf(h, page) > f.threshold {
 		return true
 	}
 	if len(f.bits) == 0 {
@@ -71,6 +72,7 @@ func (f *gramFilter) canHave(h uint32) bool {
 
 // pageGrams are the hashes of the distinct grams of a page that count at the threshold.
 type pageGrams struct {
+	page      int
 	hashes    []uint32
 	threshold byte
 }
@@ -86,7 +88,7 @@ func (p *pageGrams) limit(threshold byte) {
 		return
 	}
 	p.threshold = threshold
-	p.hashes = slices.DeleteFunc(p.hashes, func(h uint32) bool { return sampleOf(h) > threshold })
+	p.hashes = slices.DeleteFunc(p.hashes, func(h uint32) bool { return sampleOf(h, p.page) > threshold })
 }
 
 // gramWriter collects the grams of the page at hand, and those of the row group's pages before it.
@@ -104,13 +106,13 @@ func newGramWriter() *gramWriter {
 // add takes the hash of a gram of the page.
 func (w *gramWriter) add(h uint32) {
 	bit := uint64(1) << (h & 63)
-	if sampleOf(h) > w.page.threshold || w.seen[h>>6]&bit != 0 {
+	if sampleOf(h, w.page.page) > w.page.threshold || w.seen[h>>6]&bit != 0 {
 		return
 	}
 	w.seen[h>>6] |= bit
 	if len(w.page.hashes) == maxPageGrams && w.page.threshold > 0 {
 		w.page.limit(w.page.threshold / 2)
-		if sampleOf(h) > w.page.threshold {
+		if sampleOf(h, w.page.page) > w.page.threshold {
 			return
 		}
 	}
@@ -125,8 +127,8 @@ func (w *gramWriter) endPage() {
 	} else {
 		clear(w.seen[:])
 	}
-	w.group = append(w.group, pageGrams{slices.Clone(w.page.hashes), w.page.threshold})
-	w.page = pageGrams{w.page.hashes[:0], countsAll}
+	w.group = append(w.group, pageGrams{w.page.page, slices.Clone(w.page.hashes), w.page.threshold})
+	w.page = pageGrams{w.page.page + 1, w.page.hashes[:0], countsAll}
 }
 
 // endGroup makes the filters of the pages of a row group, which took that many bytes. Pages with few grams get all the bits that

@@ -21,17 +21,17 @@ type byteKey struct {
 	lanes  uint32
 }
 
-// The lanes: what each of the last six bytes was, one bit a byte, the last one lowest.
+// The lanes: what each of the last five bytes was, one bit a byte, the last one lowest.
 const (
 	laneDigit   = 0  // 0-9
 	laneOutside = 8  // no ASCII letter or digit
 	laneFar     = 16 // g-z, G-Z
 	laneOther   = 24 // all but 0-9, a-f, A-F
 
-	laneBits = 0x3F
+	laneBits = 1<<gramBytes - 1
 	// laneKeep is what of the lanes stays when they move on by a byte.
-	laneKeep = 0x1F1F1F1F
-	// outsideAll is the start of a line: no gram ends before its sixth byte.
+	laneKeep = (laneBits >> 1) * 0x01010101
+	// outsideAll is the start of a line: no gram ends before its fifth byte.
 	outsideAll = laneBits << laneOutside
 	// otherLast3 is where one of the last three bytes was no hex digit.
 	otherLast3 = 7 << laneOther
@@ -76,7 +76,7 @@ func (s *keyScan) trigram() (uint32, bool) {
 	return uint32(s.bytes) & (trigramSpace - 1), s.lanes&otherLast3 != 0
 }
 
-// gram returns the hash of the last six bytes, and whether they are indexed: letters or digits, with a digit or of hex digits only.
+// isGram tells whether the last five bytes are a gram: letters or digits, with a digit or of hex digits only.
 func (s *keyScan) isGram() bool {
 	return s.lanes&(laneBits<<laneOutside) == 0 && (s.lanes&(laneBits<<laneDigit) != 0 || s.lanes&(laneBits<<laneFar) == 0)
 }
