@@ -1,0 +1,269 @@
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+type row map[string]string
+
+func (r row) Label(name string) string { return r[name] }
+
+func newEntry(line string) *Entry {
+	e := NewEntry(&Scope{Reserved: map[string]bool{"pod": true, "log": true}})
+	e.Reset([]byte(line), time.Date(2026, 3, 1, 9, 0, 0, 5, time.UTC).UnixNano(), row{"pod": "web-1"})
+	return e
+}
+
+// labelsOf writes labels as a=b c=d.
+func labelsOf(e *Entry) string {
+	var out []string
+	for _, l := range e.Extracted() {
+		out = append(out, l.Name+"="+l.Value)
+	}
+	return strings.Join(out, " ")
+}
+
+func must[S any](t *testing.T) func(S, error) S {
+	return func(s S, err error) S {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+}
+
+func TestParsers(t *testing.T) {
+	json := must[*JSON](t)(NewJSON(nil))
+	pattern := func(s string) Stage { return must[*Pattern](t)(NewPattern(s)) }
+	for _, tc := range []struct {
+		stage      Stage
+		line, want string
+	}{
+		{json, `{"a":1,"b":{"c":{"d":"x"},"e":[1,{"f":2}]},"g":false,"h":null,"i":""}`, "a=1 b_c_d=x g=false"},
+		{json, ` {"a":"ä\n\"","pod":"p","pod_extracted":"q","log":"l","":"none"} `, "a=ä\n\" log_extracted=l pod_extracted=q"},
+		{json, `{"a":1} x`, "__error__=JSONParserErr __error_details__=the line is not a JSON object"},
+		{json, `["a"]`, "__error__=JSONParserErr __error_details__=the line is not a JSON object"},
+		{json, ``, "__error__=JSONParserErr __error_details__=the line is not a JSON object"},
+		{json, `{"9a":1,"a.b-c":2,"A":3,"日本":4}`, "A=3 _9a=1 __=4 a_b_c=2"},
+		{json, `{"a":1e400,"b":12345678901234567890}`, "a=1e400 b=12345678901234567890"},
+		{
+			must[*JSON](t)(NewJSON([]Extraction{{Name: "x", Path: `a.b[1]["c d"]`}, {Name: "n", Path: "none"}, {Name: "o", Path: "a"}})),
+			`{"a":{"b":[0,{"c d":"deep"}]}}`, `o={"b":[0,{"c d":"deep"}]} x=deep`,
+		},
+		{NewLogfmt(nil), `a=1 b="x y" c= d e.f=2`, "a=1 b=x y e_f=2"},
+		{NewLogfmt([]Extraction{{Name: "n", Path: "b"}}), "a=1 b=2\nb=3", "n=3"},
+		{NewLogfmt(nil), "a=1 " + strings.Repeat("x", 70_000) + " b=2", "a=1 b=2"},
+		{must[*Regexp](t)(NewRegexp(`(?P<m>\w+) (\d+) (?P<p>/\S*)?`)), "GET 12 /x", "m=GET p=/x"},
+		{must[*Regexp](t)(NewRegexp(`(?P<m>\w+)!`)), "no", ""},
+		{pattern("<a> <b>"), "x y z", "a=x b=y z"},
+		{pattern("[<a>] <_>: <b>;"), "[x] skip: y; rest", "a=x b=y"},
+		{pattern("[<a>]"), "x]", ""},
+		{pattern("<a>|<b>|<c>"), "1|2", "a=1 b=2"},
+		{pattern("a<b c<d>"), "a<b c1", "d=1"},
+	} {
+		e := newEntry(tc.line)
+		if !tc.stage.Process(e) {
+			t.Errorf("%s drops %q", tc.stage, tc.line)
+		}
+		if got := labelsOf(e); got != tc.want {
+			t.Errorf("%s of %.80q:\n got %q\nwant %q", tc.stage, tc.line, got, tc.want)
+		}
+	}
+}
+
+func TestMistakesInStages(t *testing.T) {
+	for name, err := range map[string]error{
+		"no group":        second(NewRegexp("a(b)")),
+		"bad regexp":      second(NewRegexp("(")),
+		"no capture":      second(NewPattern("a <_> b")),
+		"touching":        second(NewPattern("<a><b>")),
+		"empty path":      second(NewJSON([]Extraction{{Name: "a"}})),
+		"open index":      second(NewJSON([]Extraction{{Name: "a", Path: "b[1"}})),
+		"word as index":   second(NewJSON([]Extraction{{Name: "a", Path: "b[x]"}})),
+		"empty key":       second(NewJSON([]Extraction{{Name: "a", Path: "b..c"}})),
+		"conversion":      second(NewUnwrap("a", "minutes")),
+		"text with >":     second(MatchLabel("a", ">", "x")),
+		"number with =~":  second(CompareLabel("a", "=~", "1")),
+		"not a number":    second(CompareLabel("a", ">", "abc")),
+		"bad expression":  second(MatchLabel("a", "=~", "(")),
+		"template":        second(NewLineFormat("{{.a")),
+		"loop":            second(NewLineFormat("{{range 1000000000}}x{{end}}")),
+		"printf":          second(NewLineFormat(`{{printf "%999999999d" 1}}`)),
+		"define":          second(NewLineFormat(`{{define "x"}}{{template "x"}}{{end}}{{template "x"}}`)),
+		"template itself": second(NewLineFormat(`{{template "line_format"}}`)),
+		"call":            second(NewLineFormat(`{{call .a}}`)),
+		"loop in if":      second(NewLineFormat("{{if .a}}{{else}}{{range 5}}x{{end}}{{end}}")),
+	} {
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestLineFormat(t *testing.T) {
+	for text, want := range map[string]string{
+		`{{.a}} {{.pod}} {{.none}}.`:                                                                "Value web-1 .",
+		`{{.a | lower | trunc 3}}{{trunc -2 .a}}`:                                                   "value"[:3] + "ue",
+		`{{if eq .a "Value"}}y{{else}}n{{end}}{{with .b}}{{.}}{{end}}`:                              "yb",
+		`{{__line__ | replace "i" "o"}}`:                                                            "a lone",
+		`{{__timestamp__ | date "15:04:05.000000000"}}`:                                             "09:00:00.000000005",
+		`{{default "d" .none}}{{substr 1 3 .a}}{{substr 4 99 .a}}`:                                  "dale",
+		`{{regexReplaceAll "[aeiou]" .a "_"}}{{title .b}}`:                                          "V_l__B",
+		`{{trim "  x "}}{{trimAll "-" "--y-"}}{{trimPrefix "V" .a}}{{trimSuffix "e" .a}}{{len .a}}`: "xyalueValu5",
+		`{{$x := .a}}{{$x}}{{$.b}}{{contains "al" .a}}{{hasPrefix "V" .a}}{{hasSuffix "V" .a}}`:     "Valuebtruetruefalse",
+		``: "",
+	} {
+		s := must[*LineFormat](t)(NewLineFormat(text))
+		e := newEntry("a line")
+		e.Extract([]byte("a"), []byte("Value"))
+		e.Extract([]byte("b"), []byte("b"))
+		if !s.Process(e) || string(e.Line) != want {
+			t.Errorf("%s: got %q %s, want %q", text, e.Line, labelsOf(e), want)
+		}
+	}
+}
+
+// A template that fails leaves the line as it was.
+func TestLineFormatFails(t *testing.T) {
+	for _, text := range []string{`{{replace "" "x" .a}}`, `{{regexReplaceAll "(" .a ""}}`, `{{.a.b}}`, strings.Repeat(`{{.a}}`, 2000)} {
+		s := must[*LineFormat](t)(NewLineFormat(text))
+		e := newEntry("a line")
+		e.Extract([]byte("a"), []byte(strings.Repeat("x", 1000)))
+		if !s.Process(e) || string(e.Line) != "a line" || !e.Failed() {
+			t.Errorf("%.60s: got %.60q, failed is %v", text, e.Line, e.Failed())
+		}
+	}
+}
+
+func TestConditions(t *testing.T) {
+	text := func(name, op, v string) Condition { return must[Condition](t)(MatchLabel(name, op, v)) }
+	number := func(name, op, v string) Condition { return must[Condition](t)(CompareLabel(name, op, v)) }
+	for _, tc := range []struct {
+		c    Condition
+		want bool
+		mark string
+	}{
+		{text("a", "=", "5"), true, ""},
+		{text("a", "!=", "5"), false, ""},
+		{text("a", "=~", "5|6"), true, ""},
+		{text("none", "=", ""), true, ""},
+		{text("none", "!~", "x"), true, ""},
+		{text("pod", "=", "web-1"), true, ""},
+		{number("a", "=", "5.0"), true, ""},
+		{number("a", "!=", "5"), false, ""},
+		{number("a", ">", "4"), true, ""},
+		{number("a", ">=", "5"), true, ""},
+		{number("a", "<", "5"), false, ""},
+		{number("a", "<=", "5"), true, ""},
+		{number("none", "!=", "5"), false, ""},
+		{number("took", ">", "1s"), true, ""},
+		{number("took", "<", "1h30m"), true, ""},
+		{number("took", "<", "1d"), true, ""},
+		{number("size", ">", "1KB"), true, ""},
+		{number("size", ">=", "2KiB"), false, ""},
+		{number("word", ">", "1"), true, ErrFilter},
+		{And(text("a", "=", "5"), number("a", ">", "9")), false, ""},
+		{Or(text("a", "=", "6"), number("a", "<", "9")), true, ""},
+	} {
+		e := newEntry("")
+		for k, v := range map[string]string{"a": "5", "took": "90s", "size": "2KB", "word": "w"} {
+			e.Extract([]byte(k), []byte(v))
+		}
+		f := NewLabelFilter(tc.c)
+		got := f.Process(e)
+		if mark, _ := e.Get(ErrorLabel); got != tc.want || mark != tc.mark {
+			t.Errorf("%s: got %v %q, want %v %q", f, got, mark, tc.want, tc.mark)
+		}
+	}
+}
+
+func TestUnwrap(t *testing.T) {
+	for _, tc := range []struct {
+		conv, value string
+		want        float64
+		has, failed bool
+	}{
+		{"", "1.5", 1.5, true, false},
+		{"", "1.5s", 0, true, true},
+		{"", "", 0, false, false},
+		{"duration", "1m30s", 90, true, false},
+		{"duration_seconds", "250ms", 0.25, true, false},
+		{"duration", "1d", 86400, true, false},
+		{"bytes", "2KiB", 2048, true, false},
+	} {
+		u := must[*Unwrap](t)(NewUnwrap("a", tc.conv))
+		e := newEntry("")
+		e.Extract([]byte("a"), []byte(tc.value))
+		if !u.Process(e) || e.Value != tc.want || e.HasValue != tc.has || e.Failed() != tc.failed {
+			t.Errorf("%s of %q: got %v %v %v", u, tc.value, e.Value, e.HasValue, e.Failed())
+		}
+	}
+}
+
+// Only wanted labels are stored, and no more than the greatest number.
+func TestBoundsOfAnEntry(t *testing.T) {
+	e := NewEntry(&Scope{Reserved: map[string]bool{"pod": true}, Wanted: map[string]bool{"b": true, "pod_extracted": true}})
+	e.Reset([]byte(`{"a":1,"b":2,"pod":3}`), 0, row{})
+	must[*JSON](t)(NewJSON(nil)).Process(e)
+	if got := labelsOf(e); got != "b=2 pod_extracted=3" {
+		t.Errorf("got %s", got)
+	}
+	var line strings.Builder
+	for i := range MaxLabels + 10 {
+		fmt.Fprintf(&line, "k%d=v ", i)
+	}
+	e = newEntry(line.String())
+	NewLogfmt(nil).Process(e)
+	if mark, _ := e.Get(ErrorLabel); mark != ErrMaxLabels || len(e.Extracted()) != MaxLabels+2 {
+		t.Errorf("%d labels, %s", len(e.Extracted()), mark)
+	}
+	// The entry forgets one line with the next.
+	e.Reset([]byte("x"), 0, row{})
+	if labelsOf(e) != "" || e.Failed() {
+		t.Errorf("labels of the line before: %s", labelsOf(e))
+	}
+}
+
+func TestQuote(t *testing.T) {
+	got := map[string]string{}
+	for _, s := range []string{"a", `a"b`, `\d`, "a`\\", "a\nb\\", "\xff\\", "ä\"", "\ufffd\\"} {
+		got[s] = Quote(s)
+	}
+	want := map[string]string{
+		"a": `"a"`, `a"b`: "`a\"b`", `\d`: "`\\d`", "a`\\": "\"a`\\\\\"", "a\nb\\": `"a\nb\\"`, "\xff\\": `"\xff\\"`, "ä\"": "`ä\"`", "\ufffd\\": "\"\ufffd\\\\\"",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func FuzzStages(f *testing.F) {
+	f.Add(`{"a":{"b":[1,"x"]},"c":"\u00e4"}`, "<a> <b>")
+	f.Add(`level=info msg="a b" x=`, "level=<l> ")
+	f.Add("\xff=\"\\", "<")
+	f.Fuzz(func(t *testing.T, line, text string) {
+		stages := Pipeline{NewLogfmt(nil), must[*JSON](t)(NewJSON(nil))}
+		if p, err := NewPattern(text); err == nil {
+			stages = append(stages, p)
+		}
+		if s, err := NewLineFormat(text); err == nil {
+			stages = append(stages, s)
+		}
+		e := newEntry(line)
+		stages.Process(e)
+		for _, l := range e.Extracted() {
+			if !utf8.ValidString(l.Name) || string(Sanitize(nil, []byte(l.Name))) != l.Name {
+				t.Errorf("%q has the label %q", line, l.Name)
+			}
+		}
+	})
+}
