@@ -111,6 +111,7 @@ func (h *handler) routes() http.Handler {
 	both("/api/v1/series", h.gated(h.series))
 	both("/api/v1/format_query", h.formatQuery)
 	both("/api/v1/parse_query", h.parseQuery)
+	both("/api/v1/query_exemplars", h.exemplars)
 	mux.Handle("GET /api/v1/label/{name}/values", h.with(h.gated(h.labelValues)))
 	mux.Handle("GET /api/v1/metadata", h.with(h.metadata))
 	mux.Handle("GET /api/v1/targets", h.with(h.targets))
