@@ -16,7 +16,7 @@ import (
 	"lethe/letheql"
 )
 
-// ErrExpr: the expression cannot be that of a rule.
+// ErrExpr is wrapped where an expression cannot be that of a rule.
 var ErrExpr = errors.New("not an expression for a rule")
 
 // CheckExpr is the rulefile.CheckFunc of LetheQL. Its errors are of type *letheql.Error or wrap ErrExpr.

@@ -31,7 +31,7 @@ const (
 	maxAnswer = 1 << 10
 )
 
-// ErrRefused: an Alertmanager answered that it does not take the request, and would not the next time either.
+// ErrRefused is wrapped where an Alertmanager answered that it does not take the request, and would not the next time either.
 var ErrRefused = errors.New("the Alertmanager refused")
 
 // Options of a Client.

@@ -146,7 +146,9 @@ func (r *real) stop() {
 	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		r.t.Error(err)
 	}
-	<-r.ended
+	if err := <-r.ended; err != nil {
+		r.t.Errorf("the Alertmanager has ended: %v", err)
+	}
 	r.cmd = nil
 	http.DefaultClient.CloseIdleConnections()
 }

@@ -109,14 +109,6 @@ func (r *reader) text(n *yaml.Node, what string) string {
 	return n.Value
 }
 
-func (r *reader) texts(n *yaml.Node, what string) map[string]string {
-	out := map[string]string{}
-	for _, f := range r.fields(n, what) {
-		out[f.name] = r.text(f.value, what+"."+f.name)
-	}
-	return out
-}
-
 // duration reads Prometheus's form, as 1m, 1h30m or 2d.
 func (r *reader) duration(n *yaml.Node, what string) time.Duration {
 	s := r.text(n, what)

@@ -127,10 +127,10 @@ func (w *world) upload() {
 		u.body = w.lines()
 	default:
 		u = w.bodies[max(0, len(w.bodies)-1-w.rnd.IntN(8))]
-		switch {
-		case n == 5:
+		switch n {
+		case 5:
 			u.body += w.lines()
-		case n == 6:
+		case 6:
 			// The first of two uploads lands after its longer retry. That can be told as long as the retry is there.
 			if _, err := w.mem.Stat(context.Background(), u.key); err == nil {
 				u.body = u.body[:strings.IndexByte(u.body, '\n')+1]

@@ -15,7 +15,7 @@ import (
 // maxStateBytes is the longest alert state, or rule file, that is read.
 const maxStateBytes = 256 << 20
 
-// ErrTooLarge: an object is longer than what is read of its kind.
+// ErrTooLarge is wrapped where an object is longer than what is read of its kind.
 var ErrTooLarge = errors.New("the object is too large")
 
 // States keeps alert states under alert/ by conditional puts. It implements alerting.Store.
