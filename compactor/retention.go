@@ -44,18 +44,45 @@ func (p *pass) retain(ctx context.Context, all []layout.Target) error {
 		byTarget[c.Target] = append(byTarget[c.Target], c)
 	}
 	var errs []error
+	freed := false
 	for i := range snaps {
 		t := snaps[i].Target
 		if len(byTarget[t]) == 0 || !p.mine(t) {
 			continue
 		}
-		if err := p.cutTarget(ctx, snaps[i], byTarget[t]); err != nil {
+		err := p.cutTarget(ctx, snaps[i], byTarget[t])
+		if errors.Is(err, ErrRetention) && !freed {
+			// What needs no put may make room for the swap.
+			freed = true
+			if err = p.freeRaw(ctx, snaps); err == nil {
+				err = p.cutTarget(ctx, snaps[i], byTarget[t])
+			}
+		}
+		if err != nil {
 			err = fmt.Errorf("%s: %w", t, err)
 			p.failed(err)
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// freeRaw deletes the consumed raw objects of all targets whose grace is over.
+func (p *pass) freeRaw(ctx context.Context, snaps []catalog.Snapshot) error {
+	for i := range snaps {
+		if !p.mine(snaps[i].Target) || len(snaps[i].Manifest.Consumed) == 0 {
+			continue
+		}
+		listed, err := p.listTarget(ctx, snaps[i].Target)
+		if err != nil {
+			return err
+		}
+		plan := planCommit(&snaps[i], listed, batch{1, 1})
+		if err := p.cleanRaw(ctx, &snaps[i], plan.Present); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // planCuts plans for all targets.

@@ -1,0 +1,267 @@
+package compactor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lethe/internal/catalog"
+	"lethe/internal/layout"
+	"lethe/objstore"
+)
+
+var dev = layout.Target{Kind: layout.Pod, Name: "dev-1"}
+
+// hoursOf returns the hours that a target still has blocks of.
+func (w *world) hoursOf(t layout.Target) []string {
+	seen := map[string]bool{}
+	m := w.manifest(t)
+	blocks := m.Blocks
+	for _, s := range m.Sealed {
+		d, err := catalog.LoadSealed(w.t.Context(), w.mem, t, s)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		blocks = append(blocks, d.Blocks...)
+	}
+	for _, b := range blocks {
+		seen[b.Hour.String()] = true
+	}
+	return sortedKeys(seen)
+}
+
+func TestRetentionByTime(t *testing.T) {
+	w := newWorld(t)
+	for i := range 5 {
+		at := epoch.Add(-time.Duration(i) * 24 * time.Hour)
+		w.upload(shop, fmt.Sprint("s", i), linesAt(fmt.Sprint("s", i), at, 3))
+		w.upload(dev, fmt.Sprint("d", i), linesAt(fmt.Sprint("d", i), at, 3))
+	}
+	w.run(nil)
+	w.advance(3 * time.Hour) // days are sealed
+	s := w.run(nil)
+	if s.DaysSealed != 8 {
+		t.Fatalf("%d days are sealed, want 8", s.DaysSealed)
+	}
+	keep := func(o *Options) {
+		o.Retention.Time = 72 * time.Hour
+		o.Retention.Overrides = []Override{{Selector: `pod{namespace=~"dev-.*"}`, Time: 24 * time.Hour}}
+	}
+	s = w.run(keep)
+	if diff := cmp.Diff([]string{"2026-02-27_09", "2026-02-28_09", "2026-03-01_09"}, w.hoursOf(shop)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"2026-02-28_09", "2026-03-01_09"}, w.hoursOf(dev)); diff == "" {
+		t.Error("an hour that ended more than a day ago is kept")
+	}
+	if s.Deleted.Hours != 6 || s.Deleted.HourBlocks != 6 {
+		t.Errorf("the summary is\n%s", s)
+	}
+	if m := w.manifest(shop); m.Watermark != time.Date(2026, 2, 26, 10, 0, 0, 0, time.UTC).UnixNano() {
+		t.Errorf("the watermark is %s", time.Unix(0, m.Watermark).UTC())
+	}
+	// A line under the watermark that still comes is dropped and counted; one above it that is old for the retention is kept and counted.
+	w.upload(shop, "late", linesAt("late", epoch.Add(-96*time.Hour), 2))
+	maps.DeleteFunc(w.lines, func(text, _ string) bool { return strings.HasPrefix(text, "late") })
+	w.upload(dev, "old", linesAt("old", epoch.Add(-23*time.Hour), 2))
+	s = w.run(keep)
+	if got := s.Odd["pod/shop"]; got.Dropped != 2 || got.TooOld != 2 || s.Lines.Dropped != 2 {
+		t.Errorf("under the watermark: %+v", got)
+	}
+	if got := s.Odd["pod/dev-1"]; got.Dropped != 0 || got.TooOld != 2 {
+		t.Errorf("old on arrival: %+v", got)
+	}
+	for range 5 {
+		w.advance(21 * time.Minute)
+		w.run(keep)
+	}
+	w.checkClean("at last")
+}
+
+// Lines dated far ahead go with the hour in which they arrived.
+func TestRetentionOfLinesAhead(t *testing.T) {
+	w := newWorld(t)
+	w.upload(shop, "ahead", linesAt("ahead", time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC), 2))
+	w.upload(shop, "now", linesAt("now", epoch, 2))
+	keep := func(o *Options) { o.Retention.Time = 24 * time.Hour }
+	s := w.run(keep)
+	if got := s.Odd["pod/shop"]; got.Ahead != 2 {
+		t.Errorf("dated ahead: %+v", got)
+	}
+	w.check("kept")
+	w.advance(12 * time.Hour)
+	w.run(keep)
+	if m := w.manifest(shop); len(m.Sealed) != 1 {
+		t.Errorf("the day that lies ahead is not sealed: %+v", m)
+	}
+	w.check("sealed")
+	w.advance(20 * time.Hour)
+	w.run(keep)
+	if hours := w.hoursOf(shop); len(hours) != 0 {
+		t.Errorf("%v are kept", hours)
+	}
+}
+
+func TestRetentionBySize(t *testing.T) {
+	w := newWorld(t)
+	for i := range 6 {
+		at := epoch.Add(-time.Duration(i) * time.Hour)
+		w.upload(shop, fmt.Sprint("s", i), linesAt(fmt.Sprint("s", i), at, 50))
+		w.upload(dev, fmt.Sprint("d", i), linesAt(fmt.Sprint("d", i), at, 5))
+	}
+	w.run(nil)
+	w.settle("before", nil)
+	var all, oldest int64
+	for _, target := range []layout.Target{shop, dev} {
+		for _, b := range w.manifest(target).Blocks {
+			all += b.Size
+			if b.Hour <= layout.HourOf(epoch.Add(-4*time.Hour).UnixNano()) {
+				oldest += b.Size
+			}
+		}
+		all += int64(len(w.get(layout.ManifestKey(target))))
+	}
+	keep := func(o *Options) { o.Retention.Size = all - oldest + 100 }
+	plan, err := w.compactor(w.mem, keep).Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, h := range plan.Retention {
+		got = append(got, h.Target+" "+h.Hour+" "+h.Why)
+	}
+	want := []string{
+		"pod/shop 2026-03-01_04 over retention.size", "pod/dev-1 2026-03-01_04 over retention.size",
+		"pod/shop 2026-03-01_05 over retention.size", "pod/dev-1 2026-03-01_05 over retention.size",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if len(w.hoursOf(shop)) != 6 {
+		t.Fatal("the plan has deleted something")
+	}
+	w.run(keep)
+	w.advance(6 * time.Minute)
+	w.run(keep) // what was replaced meanwhile does not count, so nothing more goes
+	if a, b := len(w.hoursOf(shop)), len(w.hoursOf(dev)); a != 4 || b != 4 {
+		t.Errorf("%d and %d hours are left, want 4 and 4", a, b)
+	}
+	// An override bounds its own targets only.
+	w.run(func(o *Options) { o.Retention.Overrides = []Override{{Selector: `pod{namespace="dev-1"}`, Size: 1}} })
+	if a, b := len(w.hoursOf(shop)), len(w.hoursOf(dev)); a != 4 || b != 0 {
+		t.Errorf("%d and %d hours are left, want 4 and 0", a, b)
+	}
+}
+
+// The open hour goes last, and lines that still come for it are kept.
+func TestRetentionOfTheOpenHour(t *testing.T) {
+	w := newWorld(t)
+	w.upload(shop, "a", linesAt("a", epoch, 3))
+	w.run(nil)
+	tiny := func(o *Options) { o.Retention.Size = 1 }
+	w.run(tiny)
+	if hours := w.hoursOf(shop); len(hours) != 0 {
+		t.Fatalf("%v are kept", hours)
+	}
+	w.lines = map[string]string{}
+	w.upload(shop, "b", linesAt("b", epoch.Add(time.Minute), 3))
+	if s := w.run(nil); s.Lines.Dropped != 0 {
+		t.Errorf("%d lines of the open hour were dropped", s.Lines.Dropped)
+	}
+	w.check("lines of the open hour")
+}
+
+// full is a store whose disk is full: it refuses puts until something was deleted.
+type full struct {
+	objstore.Bucket
+	err     error
+	refused int
+}
+
+func (f *full) Put(ctx context.Context, key string, body io.Reader, size int64, c objstore.Condition) (objstore.Attributes, error) {
+	if f.err != nil {
+		f.refused++
+		return objstore.Attributes{}, f.err
+	}
+	return f.Bucket.Put(ctx, key, body, size, c)
+}
+
+func (f *full) Delete(ctx context.Context, keys ...string) error {
+	err := f.Bucket.Delete(ctx, keys...)
+	f.err = nil
+	return err
+}
+
+func TestFullDisk(t *testing.T) {
+	errFull := errors.New("the disk is full")
+	w := newWorld(t)
+	w.upload(shop, "old", linesAt("old", epoch.Add(-48*time.Hour), 5))
+	w.upload(shop, "new", linesAt("new", epoch, 5))
+	w.run(nil)
+	keep := func(o *Options) { o.Retention.Time = 24 * time.Hour }
+	stuck := &full{Bucket: w.mem, err: errFull}
+
+	// Nothing is due for deletion: the error says what to do.
+	_, err := w.compactor(stuck, keep).Run(t.Context())
+	if !errors.Is(err, ErrRetention) || !errors.Is(err, errFull) {
+		t.Fatalf("got %v", err)
+	}
+	if stuck.refused == 0 {
+		t.Fatal("nothing was put")
+	}
+	// Once the consumed raw objects may go, deleting them makes the room that the swap needs.
+	w.advance(21 * time.Minute)
+	s, err := w.compactor(stuck, keep).Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Deleted.Raw != 2 || s.Deleted.Hours != 1 {
+		t.Errorf("the summary is\n%s", s)
+	}
+}
+
+func TestRefusedSelectors(t *testing.T) {
+	for _, text := range []string{`pod{pod="a"}`, `{namespace="a"}`, `node{namespace="a"}`, `pod{`, `rate(pod[5m])`, `container`} {
+		_, err := New(nil, Options{Now: time.Now, NewID: func() string { return "" }, Retention: Retention{Overrides: []Override{{Selector: text}}}})
+		if !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), strconv.Quote(text)) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestFirstOverrideCounts(t *testing.T) {
+	c, err := New(nil, Options{Now: time.Now, NewID: func() string { return "" }, Retention: Retention{
+		Time: 10 * time.Hour,
+		Overrides: []Override{
+			{Selector: `pod{namespace="dev-1"}`, Time: 2 * time.Hour},
+			{Selector: `pod{namespace=~"dev-.*",namespace!="dev-3"}`, Size: 5},
+			{Selector: `node`, Time: 3 * time.Hour},
+		},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for target, want := range map[string]keep{
+		"pod/dev-1": {Time: 2 * time.Hour},
+		"pod/dev-2": {Time: 10 * time.Hour, Size: 5, Pool: `1 pod{namespace=~"dev-.*",namespace!="dev-3"}`},
+		"pod/dev-3": {Time: 10 * time.Hour},
+		"pod/shop":  {Time: 10 * time.Hour},
+		"node/n1":   {Time: 3 * time.Hour},
+	} {
+		at, err := layout.ParseTarget(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.keepFor(at); got != want {
+			t.Errorf("%s is kept for %+v, want %+v", target, got, want)
+		}
+	}
+}
