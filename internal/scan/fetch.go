@@ -102,6 +102,10 @@ func (q *query) fetch(ctx context.Context, b *openBlock, parts []*part) error {
 			q.count.cacheHits.Add(1)
 			continue
 		}
+		if data, ok := q.aside.take(p.key); ok {
+			p.data = data
+			continue
+		}
 		missing = append(missing, p)
 	}
 	g, gctx := errgroup.WithContext(ctx)

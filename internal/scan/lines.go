@@ -82,6 +82,9 @@ func (q *query) produce(ctx context.Context, emit func(*window) error) error {
 	if err != nil {
 		return err
 	}
+	if q.sel.Limit == 0 {
+		q.aside = aside{budget: q.s.opts.Memory / 8}
+	}
 	s := &slicer{q: q, raw: raw, emit: emit, limit: q.sel.Limit, grown: 1}
 	from, to := q.place(q.sel.Start), q.place(q.sel.End)
 	if q.sel.Direction == letheql.Backward {

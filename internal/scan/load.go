@@ -4,28 +4,42 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"sort"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"lethe/internal/block"
-	"lethe/internal/linefilter"
 )
 
 // job is a number of pages of one block that are got together.
 type job struct {
 	in    *openBlock
 	pages []*pageParts
+	// ahead are parts of pages that come next; they are got with the others and put aside.
+	ahead []*part
 	bytes int64
 }
 
 // pageParts is a page with the parts of its columns that are needed; the others are nil.
 type pageParts struct {
-	ref                     *pageRef
-	time, ns, log           *part
-	stream, node            *part
-	streamNames, nodeValues *part
-	all                     []*part
+	ref                      *pageRef
+	time, ns, log            *part
+	stream, node             *part
+	streamValues, nodeValues *part
+	// first are the parts that a search needs, later those that only a page with a matching line needs.
+	first, later []*part
+}
+
+// parts lists the parts of the pages that are got first, or all of them.
+func (j *job) parts(lazy bool) []*part {
+	var out []*part
+	for _, p := range j.pages {
+		out = append(out, p.first...)
+		if !lazy {
+			out = append(out, p.later...)
+		}
+	}
+	return out
 }
 
 // span bounds times, both included.
@@ -48,38 +62,143 @@ func (q *query) runJob(ctx context.Context, j *job, within func(*pageRef) span, 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	var parts []*part
-	for _, p := range j.pages {
-		parts = append(parts, p.all...)
-	}
-	if err := q.fetch(ctx, j.in, parts); err != nil {
+	lazy := q.lazy()
+	if err := q.fetch(ctx, j.in, append(j.parts(lazy), j.ahead...)); err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	q.aside.put(j.ahead)
+	g, gctx := errgroup.WithContext(ctx)
+	h := &hits{q: q, in: j.in, within: within, handle: handle}
 	for _, p := range j.pages {
 		select {
 		case q.decoding <- struct{}{}:
-		case <-ctx.Done():
-			return errorOf(g.Wait(), ctx.Err())
+		case <-gctx.Done():
+			return errorOf(g.Wait(), gctx.Err())
 		}
 		g.Go(func() error {
 			defer func() { <-q.decoding }()
-			if err := ctx.Err(); err != nil {
+			if err := gctx.Err(); err != nil {
 				return err
 			}
-			w := q.s.workers.Get().(*worker)
-			defer q.s.workers.Put(w)
-			found, err := w.decode(q, p, within(p.ref))
-			if err != nil {
-				return fmt.Errorf("%s: %w", j.in.plan.Key, err)
-			}
-			if !found {
-				return nil
-			}
-			return handle(p.ref, w)
+			return h.page(gctx, p, lazy)
 		})
 	}
-	return g.Wait()
+	defer h.release()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return h.finish(ctx)
+}
+
+// lazy tells whether so few pages have a matching line that their times are better got after the lines were searched.
+func (q *query) lazy() bool {
+	if q.chain.All() {
+		return false
+	}
+	if n := q.searched.Load(); n >= 8 {
+		return q.hit.Load() < n/2
+	}
+	return q.count.pagesPruned.Load() > q.count.pages.Load()/2
+}
+
+// hits are the pages of a job that were searched before their times were got, and have a matching line.
+type hits struct {
+	q      *query
+	in     *openBlock
+	within func(*pageRef) span
+	handle func(*pageRef, *worker) error
+	mu     sync.Mutex
+	kept   []hit
+}
+
+type hit struct {
+	page   *pageParts
+	worker *worker
+}
+
+// maxKept is how many pages of a job wait for their times; each takes its decoded lines in memory.
+const maxKept = 4
+
+// page decodes a page, and hands it out or keeps it until its times are there.
+func (h *hits) page(ctx context.Context, p *pageParts, lazy bool) error {
+	w := h.q.s.workers.Get().(*worker)
+	found, err := w.begin(h.q, p, h.span(p), lazy)
+	if err != nil || !found {
+		h.q.s.workers.Put(w)
+		return h.name(err)
+	}
+	if !lazy {
+		defer h.q.s.workers.Put(w)
+		return h.end(hit{p, w})
+	}
+	h.mu.Lock()
+	h.kept = append(h.kept, hit{p, w})
+	full := len(h.kept) >= maxKept
+	h.mu.Unlock()
+	if full {
+		return h.finish(ctx)
+	}
+	return nil
+}
+
+func (h *hits) span(p *pageParts) span {
+	in, tp := h.within(p.ref), h.in.plan.in
+	return span{max(in.first, tp.start), min(in.last, tp.end)}
+}
+
+// end decodes what is left of a page and hands it out.
+func (h *hits) end(t hit) error {
+	found, err := t.worker.end(t.page, h.span(t.page))
+	if err != nil || !found {
+		return h.name(err)
+	}
+	return h.handle(t.page.ref, t.worker)
+}
+
+func (h *hits) name(err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", h.in.plan.Key, err)
+	}
+	return nil
+}
+
+// take returns the pages that are kept, and forgets them.
+func (h *hits) take() []hit {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	kept := h.kept
+	h.kept = nil
+	return kept
+}
+
+// finish gets the times of the pages that are kept and hands them out.
+func (h *hits) finish(ctx context.Context) error {
+	kept := h.take()
+	defer func() {
+		for _, t := range kept {
+			h.q.s.workers.Put(t.worker)
+		}
+	}()
+	var parts []*part
+	for _, t := range kept {
+		parts = append(parts, t.page.later...)
+	}
+	if err := h.q.fetch(ctx, h.in, parts); err != nil {
+		return err
+	}
+	for _, t := range kept {
+		if err := h.end(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release gives back the workers of pages that nobody waits for, after an error.
+func (h *hits) release() {
+	for _, t := range h.take() {
+		h.q.s.workers.Put(t.worker)
+	}
 }
 
 func errorOf(errs ...error) error {
@@ -91,7 +210,7 @@ func errorOf(errs ...error) error {
 	return nil
 }
 
-// jobs cuts refs into jobs of about Options.GetBytes.
+// jobs cuts refs into jobs of about Options.GetBytes, and adds what is to be read ahead.
 func (q *query) jobs(refs []*pageRef) []*job {
 	var out []*job
 	var cur *job
@@ -100,9 +219,10 @@ func (q *query) jobs(refs []*pageRef) []*job {
 			cur = &job{in: r.in}
 			out = append(out, cur)
 		}
+		cur.ahead = append(cur.ahead, q.readAhead(r)...)
 		p := q.parts(r)
 		cur.pages = append(cur.pages, p)
-		for _, part := range p.all {
+		for _, part := range append(p.first, p.later...) {
 			cur.bytes += part.at.Length
 		}
 	}
@@ -112,27 +232,27 @@ func (q *query) jobs(refs []*pageRef) []*job {
 // parts lists what is needed of a page.
 func (q *query) parts(r *pageRef) *pageParts {
 	p, f := &pageParts{ref: r}, r.in.tail
-	add := func(c block.Column) *part {
+	column := func(to *[]*part, c block.Column) *part {
 		out := &part{key: pageKey{r.in.plan.Key, c, r.page}, at: f.ColumnRange(r.page, c)}
-		p.all = append(p.all, out)
+		*to = append(*to, out)
 		return out
 	}
-	dictionary := func(c block.Column) *part {
+	dictionary := func(to *[]*part, c block.Column) *part {
 		group := f.Pages()[r.page].RowGroup
 		out := &part{key: pageKey{r.in.plan.Key, c, -1 - group}, at: f.DictionaryRange(group, c)}
-		p.all = append(p.all, out)
+		*to = append(*to, out)
 		return out
 	}
-	p.time, p.ns = add(block.ColTime), add(block.ColTimeNS)
+	p.time, p.ns = column(&p.later, block.ColTime), column(&p.later, block.ColTimeNS)
 	if q.need.log {
-		p.log = add(block.ColLog)
+		p.log = column(&p.first, block.ColLog)
 	}
 	// Where each run of the page has one value, the directory of runs has it, and the column is not read.
 	if r.asks(block.ColStream, q.need.stream) {
-		p.stream, p.streamNames = add(block.ColStream), dictionary(block.ColStream)
+		p.stream, p.streamValues = column(&p.first, block.ColStream), dictionary(&p.first, block.ColStream)
 	}
 	if r.asks(block.ColNode, q.need.node) {
-		p.node, p.nodeValues = add(block.ColNode), dictionary(block.ColNode)
+		p.node, p.nodeValues = column(&p.first, block.ColNode), dictionary(&p.first, block.ColNode)
 	}
 	return p
 }
@@ -149,134 +269,4 @@ func (r *pageRef) asks(c block.Column, wanted bool) bool {
 		}
 	}
 	return false
-}
-
-// worker decodes pages, one after the other, into memory that it keeps.
-type worker struct {
-	dec   *block.Decoder
-	sel   linefilter.Bitmap
-	times []int64
-	log   block.LogPage
-	// hasLog tells whether log holds the lines of the page.
-	hasLog       bool
-	picked       []uint32
-	stream, node labelPage
-}
-
-// labelPage is a decoded label column: values[index[i]] of row i. Index is empty where the column was not read.
-type labelPage struct {
-	index  []int32
-	values []string
-}
-
-func newWorker() any { return &worker{dec: block.NewDecoder()} }
-
-// decode decodes a page as far as it must and leaves the matching rows in sel. It is false where there are none.
-func (w *worker) decode(q *query, p *pageParts, in span) (bool, error) {
-	r := p.ref
-	tp, page := r.in.plan.in, r.in.tail.Pages()[r.page]
-	in = span{max(in.first, tp.start), min(in.last, tp.end)}
-	w.sel = w.sel.Reset(int(page.Rows))
-	w.times, w.hasLog = w.times[:0], false
-	for _, s := range r.segs {
-		w.sel.SetRange(s.from, s.to)
-	}
-	if err := w.labels(q, p); err != nil {
-		return false, err
-	}
-	inside := page.Min >= in.first && page.Max <= in.last
-	if !inside {
-		if err := w.decodeTimes(p); err != nil {
-			return false, err
-		}
-		w.clip(r, in)
-	}
-	n := w.sel.Count()
-	if n == 0 {
-		return false, nil
-	}
-	q.count.linesScanned.Add(int64(n))
-	if q.need.log {
-		if err := w.search(q, p); err != nil || w.sel.Empty() {
-			return false, err
-		}
-	}
-	if inside {
-		if err := w.decodeTimes(p); err != nil {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-func (w *worker) search(q *query, p *pageParts) error {
-	if err := w.dec.Log(p.ref.in.tail.File, p.ref.page, p.log.data, &w.log); err != nil {
-		return err
-	}
-	w.hasLog = true
-	q.count.bytesScanned.Add(int64(len(w.log.Data)))
-	q.chain.Search(w.log.Data, w.log.Offsets, w.sel)
-	return nil
-}
-
-func (w *worker) decodeTimes(p *pageParts) (err error) {
-	w.times, err = w.dec.Times(p.ref.in.tail.File, p.ref.page, p.time.data, p.ns.data, w.times[:0])
-	return err
-}
-
-// clip takes out the rows whose times are not within in. Rows of a run are in time order.
-func (w *worker) clip(r *pageRef, in span) {
-	for _, s := range r.segs {
-		t := w.times[s.from:s.to]
-		from := s.from + sort.Search(len(t), func(i int) bool { return t[i] >= in.first })
-		to := s.from + sort.Search(len(t), func(i int) bool { return t[i] > in.last })
-		w.sel.ClearRange(s.from, from)
-		w.sel.ClearRange(max(from, to), s.to)
-	}
-}
-
-// labels decodes the label columns that were got, and asks the matchers where the directory of runs could not answer them.
-func (w *worker) labels(q *query, p *pageParts) error {
-	for _, c := range []struct {
-		column       block.Column
-		data, values *part
-		into         *labelPage
-	}{{block.ColStream, p.stream, p.streamNames, &w.stream}, {block.ColNode, p.node, p.nodeValues, &w.node}} {
-		c.into.index = c.into.index[:0]
-		if c.data == nil {
-			continue
-		}
-		if err := w.label(p.ref, c.column, c.data, c.values, c.into); err != nil {
-			return err
-		}
-		if ms := q.matchers[c.column.String()]; len(ms) > 0 {
-			allowed := make([]bool, len(c.into.values))
-			for i, v := range c.into.values {
-				allowed[i] = matchAll(ms, v)
-			}
-			for i := range w.sel.All() {
-				if !allowed[c.into.index[i]] {
-					w.sel.Clear(i)
-				}
-			}
-		}
-	}
-	return nil
-}
-
-func (w *worker) label(r *pageRef, c block.Column, data, values *part, into *labelPage) (err error) {
-	f := r.in.tail.File
-	if into.values, err = w.dec.Dictionary(f, f.Pages()[r.page].RowGroup, c, values.data); err != nil {
-		return err
-	}
-	into.index, err = w.dec.Labels(f, r.page, c, len(into.values), data.data, into.index)
-	return err
-}
-
-// get returns the value of a row; one is that of its run, where the run has one.
-func (l *labelPage) get(i int, one string, is bool) string {
-	if is || len(l.index) == 0 {
-		return one
-	}
-	return l.values[l.index[i]]
 }

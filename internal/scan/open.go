@@ -30,6 +30,8 @@ type openBlock struct {
 type pageRef struct {
 	in   *openBlock
 	page int
+	// index is the place among the refs of its block.
+	index int
 	// min and max bound the times of the rows in segs, both included, within those of the target.
 	min, max int64
 	// segs are the rows whose series the matchers allow, counted from the start of the page.
@@ -142,6 +144,7 @@ func (q *query) selectPages(o *openBlock, runs []block.Run, can linefilter.Bitma
 			ref.rows += int(to - from)
 		}
 		if ref.rows > 0 {
+			ref.index = len(o.refs)
 			o.refs = append(o.refs, ref)
 		}
 	}

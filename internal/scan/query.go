@@ -31,10 +31,13 @@ type query struct {
 	need columns
 	// decoding has a place for each page that may be decoded at once.
 	decoding chan struct{}
-	skipped  skipList
-	started  time.Time
-	planned  time.Time
-	plans    int
+	// searched counts the pages whose lines were searched, and hit those with a matching line.
+	searched, hit atomic.Int64
+	aside         aside
+	skipped       skipList
+	started       time.Time
+	planned       time.Time
+	plans         int
 }
 
 // counters are added to by many goroutines and written to Stats once.

@@ -61,7 +61,7 @@ func (q *query) visit(ctx context.Context, visit func(*letheql.Batch) error) err
 }
 
 // newBatch returns an empty batch of a series.
-func newBatch(s *series) *letheql.Batch {
+func newBatch(s series) *letheql.Batch {
 	var r record.Row
 	s.fill(&r)
 	return &letheql.Batch{Namespace: r.Namespace, Pod: r.Pod, Container: r.Container, Node: r.Node, Process: r.Process}
@@ -71,47 +71,59 @@ func newBatch(s *series) *letheql.Batch {
 func (w *worker) batches(q *query, r *pageRef, visit func(*letheql.Batch) error) error {
 	for i := range r.segs {
 		s := &r.segs[i]
-		parts := map[[2]string]*letheql.Batch{}
-		var last *letheql.Batch
-		var lastKey [2]string
-		for row := range w.sel.Within(s.from, s.to) {
-			var key [2]string
-			if q.need.stream {
-				key[0] = w.stream.get(row, s.run.Stream, s.run.OneStream)
-			}
-			if q.need.node {
-				key[1] = w.node.get(row, s.run.Node, s.run.OneNode)
-			}
-			if last == nil || key != lastKey {
-				last, lastKey = w.batch(q, parts, key, r, s), key
-			}
-			w.addRow(q, last, row)
+		n := w.sel.CountWithin(s.from, s.to)
+		if n == 0 {
+			continue
 		}
-		for _, b := range parts {
-			if err := visit(b); err != nil {
+		if q.need.stream || q.need.node {
+			if err := w.batchesByLabels(q, r, s, visit); err != nil {
 				return err
 			}
+			continue
+		}
+		b := newBatch(seriesOf(r.in.plan.in.target, s.run))
+		if n == s.to-s.from && !wantsLines(&q.sel) {
+			b.Times = w.times[s.from:s.to]
+		} else {
+			b.Times = make([]int64, 0, n)
+			for row := range w.sel.Within(s.from, s.to) {
+				w.addRow(q, b, row)
+			}
+		}
+		if err := visit(b); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (w *worker) batch(q *query, parts map[[2]string]*letheql.Batch, key [2]string, r *pageRef, s *segRef) *letheql.Batch {
-	b, ok := parts[key]
-	if ok {
-		return b
+func (w *worker) batchesByLabels(q *query, r *pageRef, s *segRef, visit func(*letheql.Batch) error) error {
+	type streamNode struct{ stream, node string }
+	parts := map[streamNode]*letheql.Batch{}
+	var last *letheql.Batch
+	for row := range w.sel.Within(s.from, s.to) {
+		var key streamNode
+		if q.need.stream {
+			key.stream = w.stream.get(row, s.run.Stream, s.run.OneStream)
+		}
+		if q.need.node {
+			key.node = w.node.get(row, s.run.Node, s.run.OneNode)
+		}
+		if last == nil || key.stream != last.Stream || key.node != last.Node {
+			if last = parts[key]; last == nil {
+				last = newBatch(seriesOf(r.in.plan.in.target, s.run))
+				last.Stream, last.Node = key.stream, key.node
+				parts[key] = last
+			}
+		}
+		w.addRow(q, last, row)
 	}
-	of := seriesOf(r.in.plan.in.target, s.run)
-	b = newBatch(&of)
-	if q.need.stream {
-		b.Stream = key[0]
+	for _, b := range parts {
+		if err := visit(b); err != nil {
+			return err
+		}
 	}
-	if q.need.node {
-		b.Node = key[1]
-	}
-	b.Times = make([]int64, 0, w.sel.CountWithin(s.from, s.to))
-	parts[key] = b
-	return b
+	return nil
 }
 
 func (w *worker) addRow(q *query, b *letheql.Batch, row int) {
@@ -150,7 +162,7 @@ func (v *rawBatches) row(r *record.Row, s series, _ uint32) error {
 	}
 	b, ok := v.open[key]
 	if !ok {
-		b = newBatch(&s)
+		b = newBatch(s)
 		if v.q.need.stream {
 			b.Stream = key.stream
 		}

@@ -133,7 +133,7 @@ func (s *slicer) end(pages []*pending, a, b int64) int64 {
 // target returns how much text, and how many rows, a window may select.
 func (s *slicer) target() (text, rows float64) {
 	share := s.selectivity()
-	text = float64(s.q.s.opts.Memory) / 4 / share
+	text = float64(s.q.s.opts.Memory) / 8 / share
 	if s.limit == 0 {
 		return text, math.Inf(1)
 	}
@@ -212,7 +212,7 @@ func (w *window) add(r *rows, in span) {
 // window is kept, and the page is loaded again for the next one.
 func (s *slicer) load(ctx context.Context, work []*pending, a, b int64) error {
 	var missing []*pending
-	budget := float64(s.q.s.opts.Memory) / 2
+	budget := float64(s.q.s.opts.Memory) * 5 / 8
 	for _, p := range work {
 		if p.rows == nil {
 			missing = append(missing, p)
