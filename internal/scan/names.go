@@ -125,12 +125,6 @@ func (l *skipList) add(key string) {
 	l.keys[key] = true
 }
 
-func (l *skipList) has(key string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.keys[key]
-}
-
 func (l *skipList) reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

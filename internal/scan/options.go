@@ -27,7 +27,7 @@ import (
 // ErrOptions marks options that cannot be.
 var ErrOptions = errors.New("invalid scan options")
 
-// ErrChanged: an object that the plan named was deleted after rows had gone out, or in each of several plans. Running the
+// ErrChanged tells that an object that the plan named was deleted after rows had gone out, or in each of several plans. Running the
 // query again helps.
 var ErrChanged = letheql.ErrChanged
 

@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"os"
@@ -88,7 +89,7 @@ func TestPerfBuild(t *testing.T) {
 			fmt.Fprintf(&raw, `{"time":%q,"pod":%q,"container":%q,"stream":%q,"node":%q,"log":%q}`+"\n", time.Unix(0, r.Time).UTC().Format(time.RFC3339Nano), r.Pod, r.Container, r.Stream, r.Node, strings.ToValidUTF8(string(r.Log), "?"))
 			if n%2000 == 0 {
 				objs++
-				put(layout.RawKey(target, layout.HourOf(r.Time), fmt.Sprintf("o%d.jsonl", objs)), bytes.Clone(raw.Bytes()))
+				put(layout.RawKey(target, layout.HourOf(r.Time), fmt.Sprintf("o%d.jsonl.gz", objs)), gz(raw.Bytes()))
 				raw.Reset()
 			}
 			continue
@@ -112,6 +113,14 @@ func TestPerfBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Println("text", text)
+}
+
+func gz(b []byte) []byte {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	_, _ = w.Write(b)
+	_ = w.Close()
+	return out.Bytes()
 }
 
 func cpu() time.Duration {

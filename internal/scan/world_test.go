@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"regexp"
 	"slices"
@@ -296,7 +295,7 @@ func identify(t testing.TB, w *world, target layout.Target) []catalog.Body {
 		var r record.Row
 		for err = rows.Next(&r); err == nil; err = rows.Next(&r) {
 		}
-		if err != io.EOF {
+		if !record.AtEnd(err) {
 			t.Fatal(err)
 		}
 		b, ok := rows.Body()
