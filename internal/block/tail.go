@@ -256,32 +256,39 @@ func (p *tailParser) times(chunk *format.ColumnChunk, pages []Page) error {
 // lineIndex reads the directory of runs and opens the index. What is wrong there is no error of the block.
 func (p *tailParser) lineIndex() error {
 	f := p.file
+	if _, ok := p.kv[keyIndexOffset]; !ok {
+		return nil
+	}
+	if f.err = p.readIndex(); f.err != nil {
+		f.runs, f.index = nil, nil
+	}
+	return nil
+}
+
+// readIndex returns errors that wrap ErrIndex.
+func (p *tailParser) readIndex() error {
 	offset, err := p.number(keyIndexOffset)
 	if err != nil {
-		return nil
+		return indexError("%w", err)
 	}
 	length, err := p.number(keyIndexLength)
 	if err != nil {
-		return nil
+		return indexError("%w", err)
 	}
 	from := offset - p.start
 	if from < 0 || length < 0 || from > int64(len(p.tail))-length {
-		f.err = fmt.Errorf("%w: %d bytes at %d are not in the tail", ErrIndex, length, offset)
-		return nil
+		return indexError("%d bytes at %d are not in the tail", length, offset)
 	}
 	sections, err := parseSections(p.tail[from : from+length])
 	if err != nil {
-		f.err = err
-		return nil
+		return err
 	}
+	f := p.file
 	if data, ok := sections[sectionRuns]; ok {
-		f.runs, f.err = parseRuns(data, f.target, f.meta.Rows)
+		if f.runs, err = parseRuns(data, f.target, f.meta.Rows); err != nil {
+			return err
+		}
 	}
-	if f.err == nil {
-		f.index, f.err = openIndex(sections, len(f.pages))
-	}
-	if f.err != nil {
-		f.index = nil
-	}
-	return nil
+	f.index, err = openIndex(sections, len(f.pages))
+	return err
 }

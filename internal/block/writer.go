@@ -16,7 +16,7 @@ type Writer struct {
 	target layout.Target
 	opts   Options
 	out    *output
-	pq     *parquet.Writer
+	pq     *parquet.GenericWriter[any]
 	cols   []Column
 
 	page  page
@@ -45,7 +45,7 @@ func NewWriter(w io.Writer, t layout.Target, o Options) (*Writer, error) {
 	if !o.NoIndex {
 		b.index = newIndexWriter()
 	}
-	b.pq = parquet.NewWriter(b.out, schemaOf(t.Kind),
+	b.pq = parquet.NewGenericWriter[any](b.out, schemaOf(t.Kind),
 		parquet.CreatedBy("lethe", fmt.Sprint(Version), ""),
 		parquet.Compression(zstd),
 		// Pages are written whole and flushed by hand, so the library's own buffers may be small.
