@@ -51,6 +51,7 @@ demo: build ## sample logs, compacted and served on :6060
 .PHONY: test
 test: $(MINIO) $(ALERTMANAGER) $(HELM) $(MC) ## all tests, with the race detector, on memory, files and MinIO; PKG=./objstore/... for some
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PKG)
+	$(if $(filter ./...,$(PKG)),$(MAKE) duckdb)
 
 .PHONY: duckdb
 duckdb: ## read blocks with DuckDB, in a module of its own beside the product

@@ -220,3 +220,36 @@ func orderByTime(rows []record.Row, r *rand.Rand) []int {
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(late[a], late[b]) })
 	return order
 }
+
+func BenchmarkMergeRows(b *testing.B) {
+	const inputs = 8
+	rows := generate(1, benchRows)
+	r := rand.New(rand.NewPCG(4, 4))
+	var parts [inputs][]record.Row
+	for i := range rows {
+		n := r.IntN(inputs)
+		parts[n] = append(parts[n], rows[i])
+	}
+	var files [inputs]*File
+	var objects [inputs][]byte
+	text := int64(0)
+	for i := range parts {
+		object, meta := build(b, podTarget, parts[i], Options{Level: zstd.SpeedFastest})
+		files[i], objects[i] = open(b, podTarget, object, meta.Tail), object
+		text += textBytes(parts[i])
+	}
+	b.SetBytes(text)
+	b.ReportAllocs()
+	defer reportCPU(b, text)()
+	for b.Loop() {
+		var readers []*RowReader
+		for i, f := range files {
+			readers = append(readers, NewRowReader(f, memFetch(objects[i]), ReadOptions{}))
+		}
+		n := 0
+		err := MergeRows(context.Background(), podTarget.Kind, readers, func(*record.Row) error { n++; return nil })
+		if err != nil || n != len(rows) {
+			b.Fatal(n, err)
+		}
+	}
+}

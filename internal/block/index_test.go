@@ -237,3 +237,14 @@ func TestDamagedIndex(t *testing.T) {
 		}
 	})
 }
+
+// TestSmallBlocksAreIndexed checks that a block of a minute has filters too.
+func TestSmallBlocksAreIndexed(t *testing.T) {
+	rows := generate(3, 400)
+	object, meta := build(t, podTarget, rows, Options{PageBytes: 4000, MinPageBytes: 1000})
+	f := open(t, podTarget, object, meta.Tail)
+	got, err := f.Candidates(linefilter.Need{Op: linefilter.Literal, Literal: []byte("4bf92f3577b34da6a3ce929d0e0e4736")})
+	if err != nil || got.Count() > len(f.Pages())/2 {
+		t.Fatalf("%d candidates of %d pages, %v", got.Count(), len(f.Pages()), err)
+	}
+}

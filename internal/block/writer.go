@@ -50,6 +50,8 @@ func NewWriter(w io.Writer, t layout.Target, o Options) (*Writer, error) {
 		parquet.Compression(zstd),
 		// Pages are written whole and flushed by hand, so the library's own buffers may be small.
 		parquet.PageBufferSize(4<<10),
+		// What a row group takes is known when it has been written: the index is given a share of it.
+		parquet.WriteBufferSize(0),
 		// The first version of pages is what every engine reads.
 		parquet.DataPageVersion(1),
 		parquet.DataPageStatistics(false),
