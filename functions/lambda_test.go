@@ -111,10 +111,10 @@ func ties(n int) *engine {
 }
 
 func TestLargeAnswersGoOnFromACursor(t *testing.T) {
-	const n = 4200
+	const n = 2700
 	serve := functions.Buffered(handler(t, ties(n)))
 	for _, direction := range []string{"", "forward", "backward"} {
-		for _, limit := range []int{5000, 3900} {
+		for _, limit := range []int{5000, 2500} {
 			var pods []string
 			cursor, pages := "", 0
 			for {
@@ -149,7 +149,7 @@ func TestLargeAnswersGoOnFromACursor(t *testing.T) {
 					t.Fatal(got.Warnings)
 				}
 			}
-			if pages < 3 {
+			if pages < 2 {
 				t.Errorf("%s: only %d pages", direction, pages)
 			}
 			checkPods(t, direction, pods, n, min(n, limit))
