@@ -76,7 +76,22 @@ func (p *pass) commit(ctx context.Context, t layout.Target, quarantine map[strin
 	}
 	p.setPending(t, nil, plan.Left, plan.LeftBytes)
 	p.count(done.addTo)
+	p.progress()
 	return after, plan.Left > 0, nil
+}
+
+// progress tells how far the pass has come.
+func (p *pass) progress() {
+	if p.opts.Progress == nil {
+		return
+	}
+	p.mu.Lock()
+	now := Progress{Bytes: p.sum.In.Bytes, TotalBytes: p.sum.In.Bytes, Lines: p.sum.Lines.Written}
+	for _, b := range p.pending {
+		now.TotalBytes += b.Bytes
+	}
+	p.mu.Unlock()
+	p.opts.Progress(now)
 }
 
 // swap swaps the manifest and counts. Rule 7: who loses starts over, and leaves its blocks to a sweep.

@@ -49,6 +49,9 @@ type Options struct {
 	// whether it must stay, because an alert rule has not seen it yet.
 	Held func(ctx context.Context) (func(rawKey string, lastModified time.Time) bool, error)
 
+	// Progress, where set, is called after each commit, from several goroutines at once.
+	Progress func(Progress)
+
 	// Targets to compact; empty is all. Retention by size still counts all of them, and deletes in these only.
 	Targets []layout.Target
 	// Shard leaves only part of the targets to this compactor. The zero Shard is all.
@@ -91,6 +94,14 @@ type Options struct {
 	// SweepInterval is how often orphans are looked for; default 1h, negative: in every pass. SweepAge is how old one must be, lest live
 	// writers are disturbed; default 1h, negative: none.
 	SweepInterval, SweepAge time.Duration
+}
+
+// Progress is how far a pass has come.
+type Progress struct {
+	// Bytes of raw objects, as stored, that were committed, and all that the pass has seen.
+	Bytes, TotalBytes int64
+	// Lines that were written.
+	Lines int64
 }
 
 // Retention says how long and how much is kept. The zero value keeps everything.

@@ -29,7 +29,8 @@ func (p *program) compact(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c, err := p.compactor(bucket, nil)
+	bar := p.progress("compacting")
+	c, err := p.compactor(bucket, compactor.Options{Progress: func(g compactor.Progress) { bar.update(g.Bytes, g.TotalBytes, g.Lines) }})
 	if err != nil {
 		return err
 	}
@@ -42,14 +43,15 @@ func (p *program) compact(ctx context.Context) error {
 	}
 	every := p.args.Every.Std()
 	if every == 0 {
-		return p.pass(ctx, c)
+		return p.pass(ctx, c, bar)
 	}
-	return p.loop(ctx, every, every, func() error { return p.pass(ctx, c) })
+	return p.loop(ctx, 0, every, func() error { return p.pass(ctx, c, bar) })
 }
 
 // pass runs the compactor once and prints what it did.
-func (p *program) pass(ctx context.Context, c *compactor.Compactor) error {
+func (p *program) pass(ctx context.Context, c *compactor.Compactor, bar *progress) error {
 	s, err := c.Run(ctx)
+	bar.end()
 	if s != nil {
 		err = errors.Join(err, p.print(s))
 	}
@@ -74,16 +76,16 @@ func (p *program) loop(ctx context.Context, first, every time.Duration, do func(
 }
 
 // compactor returns one as the configuration says. It holds consumed raw objects until the alert rules of the bucket have seen them.
-func (p *program) compactor(bucket objstore.Bucket, m *compactor.Metrics) (*compactor.Compactor, error) {
-	o, err := p.compactorOptions()
-	if err != nil {
+// What the configuration does not say is taken from o.
+func (p *program) compactor(bucket objstore.Bucket, o compactor.Options) (*compactor.Compactor, error) {
+	if err := p.setCompactorOptions(&o); err != nil {
 		return nil, err
 	}
 	held, err := alertstore.NewHeld(bucket, p.config.Alerting.HoldMax.Std())
 	if err != nil {
 		return nil, usagef("alerting.hold_max: %w", err)
 	}
-	o.Held, o.Metrics = held.Load, m
+	o.Held = held.Load
 	c, err := compactor.New(bucket, o)
 	if errors.Is(err, compactor.ErrOptions) || errors.Is(err, compactor.ErrGrace) {
 		return nil, usage(err)
@@ -91,26 +93,24 @@ func (p *program) compactor(bucket objstore.Bucket, m *compactor.Metrics) (*comp
 	return c, err
 }
 
-func (p *program) compactorOptions() (compactor.Options, error) {
+func (p *program) setCompactorOptions(o *compactor.Options) (err error) {
 	k, r := &p.config.Compactor, &p.config.Retention
-	o := compactor.Options{
-		Now: p.now, NewID: newID, Logger: p.log, SingleWriter: bool(k.SingleWriter), Concurrency: k.Concurrency.N, Memory: int64(k.Memory),
-		TempDir: string(k.TempDir), TargetSize: int64(k.TargetSize), Grace: k.Grace.Std(), RawGrace: k.RawGrace.Std(), QueryTimeout: p.config.Query.Timeout.Std(),
-		Retention: compactor.Retention{Time: r.Time.Std(), Size: int64(r.Size), Interval: orNone(r.Interval.Std())},
-	}
+	o.Now, o.NewID, o.Logger, o.SingleWriter, o.Concurrency, o.Memory = p.now, newID, p.log, bool(k.SingleWriter), k.Concurrency.N, int64(k.Memory)
+	o.TempDir, o.TargetSize, o.Grace, o.RawGrace = string(k.TempDir), int64(k.TargetSize), k.Grace.Std(), k.RawGrace.Std()
+	o.QueryTimeout = p.config.Query.Timeout.Std()
+	o.Retention = compactor.Retention{Time: r.Time.Std(), Size: int64(r.Size), Interval: orNone(r.Interval.Std())}
 	for _, v := range r.Overrides {
 		o.Retention.Overrides = append(o.Retention.Overrides, compactor.Override{Selector: v.Selector, Time: v.Time.Std(), Size: int64(v.Size)})
 	}
 	for _, name := range p.args.Targets {
 		t, err := layout.ParseTarget(name)
 		if err != nil {
-			return o, usagef("--target: %w", err)
+			return usagef("--target: %w", err)
 		}
 		o.Targets = append(o.Targets, t)
 	}
-	var err error
 	o.Shard, err = p.shard()
-	return o, err
+	return err
 }
 
 // shard reads i/n. Without it, the index that Kubernetes gives the pods of an indexed job counts, where n is in the configuration.
@@ -141,7 +141,7 @@ func newID() string {
 
 // compactLoop compacts in a server, after first and then after each interval.
 func (p *program) compactLoop(ctx context.Context, bucket objstore.Bucket, m *compactor.Metrics, first time.Duration) error {
-	c, err := p.compactor(bucket, m)
+	c, err := p.compactor(bucket, compactor.Options{Metrics: m})
 	if err != nil {
 		return err
 	}

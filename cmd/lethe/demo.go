@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
+	"lethe/compactor"
 	"lethe/internal/config"
 	"lethe/internal/overview"
 	"lethe/internal/sample"
@@ -81,7 +82,7 @@ func (p *program) fill(ctx context.Context, bucket objstore.Bucket, cluster *sam
 		}
 		from = open
 	}
-	c, err := p.compactor(bucket, nil)
+	c, err := p.compactor(bucket, compactor.Options{})
 	if err != nil {
 		return now, err
 	}

@@ -102,7 +102,7 @@ func (p *program) compactFunction(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := p.compactor(bucket, nil)
+	c, err := p.compactor(bucket, compactor.Options{})
 	if err != nil {
 		return nil, err
 	}

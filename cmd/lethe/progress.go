@@ -2,14 +2,16 @@ package main
 
 import (
 	"os"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 )
 
-// progress shows on a terminal how far long work has come; anywhere else it shows nothing.
+// progress shows on a terminal how far long work has come; anywhere else it shows nothing. It may be told from several goroutines.
 type progress struct {
+	mu    sync.Mutex
 	bar   *progressbar.ProgressBar
 	title string
 }
@@ -29,6 +31,8 @@ func (g *progress) update(done, total, lines int64) {
 	if g.bar == nil {
 		return
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if total > 0 && g.bar.GetMax64() != total {
 		g.bar.ChangeMax64(total)
 	}

@@ -18,13 +18,16 @@ func (p *program) queryCommand() *cli.Command {
 			`lethe query --time now 'sum by (pod) (count_over_time(pod{namespace="default"} |= "error" [5m]))'`,
 		Flags: flags(p.config, join([]string{
 			"cli.start start", "cli.end end", "cli.since since", "cli.time time", "cli.step step", "query.limit limit", "cli.direction direction",
-			"cli.output output", "cli.local local", "cli.stats stats",
+			"cli.output output", "cli.local local", "cli.stats stats", "cli.follow follow", "cli.poll poll",
 		}, querying)...),
 		Action: p.action(1, 1, func(ctx context.Context, args []string) error { return p.query(ctx, args[0]) }),
 	}
 }
 
 func (p *program) query(ctx context.Context, text string) error {
+	if p.args.Follow {
+		return p.follow(ctx, text)
+	}
 	r, err := p.request(text)
 	if err != nil {
 		return err

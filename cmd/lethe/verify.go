@@ -27,7 +27,7 @@ func (p *program) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c, err := p.compactor(bucket, nil)
+	c, err := p.compactor(bucket, compactor.Options{})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"hash/maphash"
+	"strings"
+	"testing"
+	"time"
+
+	"lethe/internal/layout"
+	"lethe/internal/scan"
+	"lethe/letheql"
+	"lethe/objstore"
+	"lethe/objstore/memstore"
+)
+
+func TestFollowPrintsEachLineOnce(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	b := memstore.New(func() time.Time { return now })
+	put := func(name, body string) {
+		key := layout.RawKey(layout.Target{Kind: layout.Pod, Name: "shop"}, layout.HourOf(now.UnixNano()), name)
+		if _, err := b.Put(t.Context(), key, strings.NewReader(body), int64(len(body)), objstore.Condition{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record := func(at time.Time, line string) string {
+		return `{"time":"` + at.Format(time.RFC3339Nano) + `","pod":"till-1","container":"till","log":"` + line + `"}` + "\n"
+	}
+	src, err := scan.New(b, scan.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := letheql.NewEngine(src, letheql.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	f := &follower{
+		engine: e, query: "pod{}", out: &printer{w: bufio.NewWriter(&out), format: "text", zone: time.UTC}, window: 10 * time.Minute, delay: 2 * time.Minute,
+		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, seen: map[identity]sighting{},
+	}
+	look := func(want ...string) {
+		t.Helper()
+		out.Reset()
+		if err := f.look(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for line := range strings.Lines(out.String()) {
+			mark := ""
+			if strings.HasPrefix(line, "late: ") {
+				mark = "late "
+			}
+			_, text, _ := strings.Cut(strings.TrimSpace(line), "] ")
+			got = append(got, mark+text)
+		}
+		if strings.Join(got, "|") != strings.Join(want, "|") {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	at := now.Add(-30 * time.Second)
+	// A line that a container writes twice at the same time is two lines.
+	put("a.jsonl", record(at, "one")+record(at, "same")+record(at, "same"))
+	look("one", "same", "same")
+	look()
+	now = now.Add(5 * time.Second)
+	put("b.jsonl", record(now.Add(-time.Second), "three")+record(now.Add(-2*time.Second), "two"))
+	look("two", "three")
+	now = now.Add(5 * time.Minute)
+	put("c.jsonl", record(at, "same")+record(now.Add(-4*time.Minute), "for long on its way")+record(now, "new"))
+	look("same", "for long on its way", "new")
+	now = now.Add(20 * time.Second)
+	put("d.jsonl", record(now.Add(-4*time.Minute), "late"))
+	look("late late")
+	now = now.Add(time.Hour)
+	look()
+	if len(f.seen) != 0 {
+		t.Errorf("%d lines are remembered for ever", len(f.seen))
+	}
+}
