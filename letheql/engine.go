@@ -140,7 +140,7 @@ type Result struct {
 	Rows iter.Seq2[LogRow, error]
 	// Value is a promql.Vector, Matrix, Scalar or String for the other types.
 	Value parser.Value
-	// Warnings and Infos are for the user to read.
+	// Warnings and Infos are for the user to read. With Rows they are complete when the iteration has ended.
 	Warnings, Infos []string
 	// Stats is what the query cost. With Rows it is complete when the iteration has ended.
 	Stats *Stats

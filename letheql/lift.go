@@ -45,6 +45,7 @@ const (
 	prevWord
 	prevBrace
 	prevBracket
+	prevChain
 )
 
 // lifter scans a query once. It follows strings, comments and braces as PromQL's lexer does and leaves what is wrong in them to
@@ -79,6 +80,8 @@ func (l *lifter) step() error {
 	case isQuote(c):
 		l.i, _ = stringEnd(l.src, l.i)
 		l.prev = prevOther
+	case c == '{' && l.prev == prevChain:
+		return errorAt(l.src, l.i, "unexpected { behind filters: labels stand before them, as in pod{…} |= \"x\"")
 	case c == '{':
 		l.braces()
 	case isDigit(c) || c == '.' && l.i+1 < len(l.src) && isDigit(l.src[l.i+1]):
@@ -189,7 +192,7 @@ func (l *lifter) chain() error {
 		end = p.i
 	}
 	blank(l.out, c.pos, end)
-	l.i, l.prev = end, prevOther
+	l.i, l.prev = end, prevChain
 	l.res.chains = append(l.res.chains, c)
 	return nil
 }

@@ -99,8 +99,18 @@ func (e *Engine) queryLogs(ctx context.Context, expr Expr, r Request) (*Result, 
 				return
 			}
 		}
+		res.Warnings = append(res.Warnings, skipped(res.Stats)...)
 	}
 	return res, nil
+}
+
+// skipped are the warnings of an answer that is not whole, as the source was told to accept.
+func skipped(s *Stats) []string {
+	var out []string
+	for _, key := range slices.Compact(slices.Sorted(slices.Values(s.Skipped))) {
+		out = append(out, "the answer is not whole: "+key+" could not be read")
+	}
+	return out
 }
 
 // newest collects the newest lines of a query and yields them in ascending order. One line more is asked for, to know whether the
@@ -123,6 +133,7 @@ func (e *Engine) newest(ctx context.Context, lq *logQuery, res *Result) error {
 		res.Warnings = append(res.Warnings, fmt.Sprintf(
 			"the answer was cut: these are the newest %d lines; set limit, direction, or a shorter range to see others", lq.limit))
 	}
+	res.Warnings = append(res.Warnings, skipped(res.Stats)...)
 	slices.Reverse(rows)
 	res.Stats.LinesReturned = int64(len(rows))
 	res.Rows = func(yield func(LogRow, error) bool) {

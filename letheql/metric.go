@@ -52,6 +52,7 @@ func (e *Engine) queryMetric(ctx context.Context, expr Expr, r Request) (*Result
 	res.Type, res.Value = ResultType(out.Value.Type()), out.Value
 	res.Warnings, res.Infos = out.Warnings.AsStrings("", 0, 0)
 	slices.Sort(res.Warnings)
+	res.Warnings = append(res.Warnings, skipped(res.Stats)...)
 	slices.Sort(res.Infos)
 	return res, nil
 }
