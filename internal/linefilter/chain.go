@@ -133,7 +133,10 @@ func compileExpression(text string) (link, error) {
 	}
 	l := link{need: known.need}
 	l.find, l.also = prefilter(known.need)
-	l.test = re.Match
+	if prog, err = syntax.Compile(short); err != nil {
+		return link{}, expressionError(err)
+	}
+	l.test = newExpression(re, prog).match
 	l.cost = 1000 + len(prog.Inst)
 	if l.find == nil {
 		l.cost += 10_000

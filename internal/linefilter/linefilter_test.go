@@ -198,6 +198,22 @@ func (n Need) text() string {
 	return map[NeedOp]string{And: "&", Or: "|"}[n.Op] + "(" + strings.Join(subs, " ") + ")"
 }
 
+// TestAutomatonGivesUp: an expression whose automaton has too many states gives the same answers.
+func TestAutomatonGivesUp(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	lines := make([][]byte, 300)
+	for i := range lines {
+		lines[i] = make([]byte, 200)
+		for j := range lines[i] {
+			lines[i][j] = "ab"[r.IntN(2)]
+		}
+		lines[i][r.IntN(200)] = 'c'
+	}
+	for _, x := range []string{`a[ab]{18}c`, `(a|b)*a[ab]{14}[ab]{0,3}c$`, `(?i)(a[^c]{12}c|\bab{3})`, `\pL{20}c`} {
+		check(t, []letheql.LineFilter{{Op: letheql.Matches, Text: x}}, lines)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	long := strings.Repeat("x", MaxText+1)
 	many := make([]letheql.LineFilter, MaxFilters+1)
