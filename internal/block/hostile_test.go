@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"hash/crc32"
 	"math/rand/v2"
 	"testing"
 
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+
+	"lethe/internal/layout"
 	"lethe/internal/linefilter"
 	"lethe/objstore"
 )
@@ -147,7 +152,7 @@ func FuzzBlock(f *testing.F) {
 	})
 }
 
-// FuzzTail gives the sections of the line index and the footer apart from each other, without checksums in the way.
+// FuzzSections gives the sections of the line index and the footer apart from each other, without checksums in the way.
 func FuzzSections(f *testing.F) {
 	object, meta := build(f, podTarget, generate(1, 200), Options{PageBytes: 2000})
 	tail := object[meta.Size-meta.Tail:]
@@ -179,5 +184,61 @@ func FuzzSections(f *testing.F) {
 		if runs, err := parseRuns(data, podTarget, int64(pages)); err == nil && len(runs) > pages {
 			t.Fatalf("%d runs of %d rows", len(runs), pages)
 		}
+	})
+}
+
+// wrapPage makes a page of a body, with a header that is right.
+func wrapPage(t testing.TB, body []byte, rows int, e format.Encoding) []byte {
+	t.Helper()
+	data := compress(body)
+	header := format.PageHeader{
+		Type: format.DataPage, UncompressedPageSize: int32(len(body)), CompressedPageSize: int32(len(data)), CRC: int32(crc32.ChecksumIEEE(data)),
+	}
+	header.DataPageHeader = thrift.New(format.DataPageHeader{NumValues: int32(rows), Encoding: e, DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE})
+	head, err := thrift.Marshal(new(thrift.CompactProtocol), &header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(head, data...)
+}
+
+// FuzzPages gives what is inside of pages, with checksums that are right.
+func FuzzPages(f *testing.F) {
+	rows := generate(1, 500)
+	object, meta := build(f, podTarget, rows, Options{PageBytes: 4000})
+	file := open(f, podTarget, object, meta.Tail)
+	d := NewDecoder()
+	for i, p := range file.Pages() {
+		for _, c := range columnsOf(layout.Pod) {
+			r := file.ColumnRange(i, c)
+			body, err := d.payload(nil, object[r.Offset:r.Offset+r.Length], new(format.PageHeader))
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(body, int(p.Rows))
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte, rows int) {
+		if rows < 1 || rows > maxPageRows {
+			return
+		}
+		d := NewDecoder()
+		hostile := &File{target: podTarget, pages: []Page{{Rows: int64(rows)}}, escaped: true}
+		check := func(err error, n int) {
+			if err != nil && !errors.Is(err, ErrCorrupt) {
+				t.Fatalf("an error of another kind: %v", err)
+			}
+			if err == nil && n != rows {
+				t.Fatalf("%d values for %d rows", n, rows)
+			}
+		}
+		var log LogPage
+		err := d.Log(hostile, 0, wrapPage(t, body, rows, format.DeltaLengthByteArray), &log)
+		check(err, log.Rows())
+		delta := wrapPage(t, body, rows, format.DeltaBinaryPacked)
+		times, err := d.Times(hostile, 0, delta, delta, nil)
+		check(err, len(times))
+		labels, err := d.Labels(hostile, 0, ColPod, 1<<30, wrapPage(t, body, rows, format.RLEDictionary), nil)
+		check(err, len(labels))
 	})
 }
