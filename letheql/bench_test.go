@@ -2,6 +2,7 @@ package letheql_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
@@ -55,6 +56,31 @@ func benchmarkQuery(b *testing.B, p *pages, start time.Time, query string) {
 		res, err := e.Query(b.Context(), letheql.Request{Query: query, Start: start, End: start.Add(4 * time.Hour), Step: time.Minute})
 		if err != nil || res.Type != letheql.MatrixResult {
 			b.Fatal(res, err)
+		}
+	}
+}
+
+// Ten times the lines take no more memory: what is held grows with series and steps.
+func TestMemoryDoesNotGrowWithLines(t *testing.T) {
+	allocated := func(lines int, query string) uint64 {
+		p, start := newPages(lines, "")
+		e, err := letheql.NewEngine(p, letheql.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r := letheql.Request{Query: query, Start: start, End: start.Add(4 * time.Hour), Step: time.Minute}
+		if _, err := e.Query(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	for _, query := range []string{"count_over_time(pod{}[1m])", "rate(pod{}[97s])", "max_over_time(sum(rate(pod{}[1m]))[10m:7s])"} {
+		few, many := allocated(60_000, query), allocated(600_000, query)
+		if many > few+few/5 {
+			t.Errorf("%s: %d bytes for 60,000 lines, %d for 600,000", query, few, many)
 		}
 	}
 }

@@ -37,6 +37,9 @@ type Options struct {
 	DefaultLimit int
 	// MaxLimit is the greatest limit of lines that a request may ask for, and refuses a request for all; 0 is unlimited.
 	MaxLimit int
+	// MaxBuffer is the greatest number of bytes of lines that a query without a direction may hold, since it turns the newest lines around;
+	// 256 MiB. Queries with a direction stream and hold none.
+	MaxBuffer int64
 	// Timeout ends a query with context.DeadlineExceeded; 20s. Negative: none.
 	Timeout time.Duration
 }
@@ -50,11 +53,13 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.MaxSamples, 20_000_000)
 	setDefault(&o.SubqueryStep, time.Minute)
 	setDefault(&o.DefaultLimit, 1000)
+	setDefault(&o.MaxBuffer, 256<<20)
 	setDefault(&o.Timeout, 20*time.Second)
 	o.IngestDelay = max(o.IngestDelay, 0)
 	for name, v := range map[string]int64{
 		"MaxQueryBytes": int64(o.MaxQueryBytes), "Lookback": int64(o.Lookback), "MaxPoints": int64(o.MaxPoints), "MaxSeries": int64(o.MaxSeries),
 		"MaxSamples": int64(o.MaxSamples), "MaxRange": int64(o.MaxRange), "DefaultLimit": int64(o.DefaultLimit), "MaxLimit": int64(o.MaxLimit),
+		"MaxBuffer": o.MaxBuffer,
 	} {
 		if v < 0 {
 			return o, fmt.Errorf("letheql: option %s is negative", name)

@@ -45,7 +45,7 @@ func newEngine(t *testing.T, src letheql.Source, o letheql.Options) *letheql.Eng
 func TestOptionsAreChecked(t *testing.T) {
 	for name, o := range map[string]letheql.Options{
 		"MaxQueryBytes": {MaxQueryBytes: -1}, "Lookback": {Lookback: -1}, "MaxPoints": {MaxPoints: -1}, "MaxSeries": {MaxSeries: -1},
-		"MaxSamples": {MaxSamples: -1}, "MaxRange": {MaxRange: -1}, "DefaultLimit": {DefaultLimit: -1}, "MaxLimit": {MaxLimit: -1}, "SubqueryStep": {SubqueryStep: 1},
+		"MaxSamples": {MaxSamples: -1}, "MaxRange": {MaxRange: -1}, "DefaultLimit": {DefaultLimit: -1}, "MaxBuffer": {MaxBuffer: -1}, "MaxLimit": {MaxLimit: -1}, "SubqueryStep": {SubqueryStep: 1},
 	} {
 		if _, err := letheql.NewEngine(&lqltest.Source{}, o); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: got %v", name, err)
@@ -93,6 +93,10 @@ func TestLimits(t *testing.T) {
 		{
 			"all lines", letheql.Options{MaxLimit: 10}, letheql.Options{}, letheql.Request{Query: "pod{}", Limit: limit(0)},
 			"limit 0, at most 10 lines are allowed (0 asks for all)",
+		},
+		{
+			"bytes of lines", letheql.Options{MaxBuffer: 20}, letheql.Options{MaxBuffer: 1 << 10}, letheql.Request{Query: "pod{}", Time: noon},
+			"the newest 3 lines have more than 20 bytes, which a query without direction does not hold: set direction, or a lower limit",
 		},
 		{
 			"steps of a subquery", letheql.Options{MaxSamples: 100}, letheql.Options{MaxSamples: 1000},

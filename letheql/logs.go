@@ -148,9 +148,14 @@ func (e *Engine) newest(ctx context.Context, lq *logQuery, res *Result) error {
 
 func (e *Engine) collectRows(ctx context.Context, lq *logQuery, stats *Stats) ([]LogRow, error) {
 	var rows []LogRow
+	size := int64(0)
 	for row, err := range e.rows(ctx, lq, stats) {
 		if err != nil {
 			return nil, err
+		}
+		if size += int64(len(row.Log)); size > e.o.MaxBuffer {
+			return nil, fmt.Errorf("%w: the newest %d lines have more than %d bytes, which a query without direction does not hold: set direction, or a lower limit",
+				ErrLimit, len(rows)+1, e.o.MaxBuffer)
 		}
 		row.Log = slices.Clone(row.Log)
 		rows = append(rows, row)

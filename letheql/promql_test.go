@@ -1,6 +1,7 @@
 package letheql_test
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -102,6 +103,11 @@ func FuzzParse(f *testing.F) {
 		}
 		if err == nil {
 			checkRoundTrip(t, e)
+			err = e.Validate()
+		}
+		var pe *letheql.Error
+		if err != nil && (!errors.As(err, &pe) || pe.Pos > len(q) || pe.Pos >= 0 && (pe.Line < 1 || pe.Col < 1)) {
+			t.Fatalf("%q: %#v", q, err)
 		}
 	})
 }
