@@ -99,12 +99,34 @@ func (p *pass) mergeBlocks(ctx context.Context, t layout.Target, plan mergePlan)
 		text += plan.Inputs[i].Text
 		size += plan.Inputs[i].Size
 	}
-	parts := (size + p.opts.TargetSize - 1) / p.opts.TargetSize
 	s := &splitter{
-		pass: p, target: t, share: text/parts + 1,
+		pass: p, target: t, share: p.share(text, size), stays: plan.Final,
 		entry: catalog.Block{Hour: plan.Hour, Level: plan.Level, Arrived: plan.Inputs[0].Arrived},
 	}
-	err := block.MergeRows(ctx, t.Kind, readers, func(r *record.Row) error { return s.write(ctx, r) })
+	return s.merge(ctx, readers)
+}
+
+// share returns how much text a block takes, so that so many rows, of about size bytes in blocks, make blocks of equal size under the target size.
+func (p *pass) share(text, size int64) int64 {
+	parts := max(1, (size+p.opts.TargetSize-1)/p.opts.TargetSize)
+	return text/parts + 1
+}
+
+// splitter writes rows into one block after the other.
+type splitter struct {
+	pass   *pass
+	target layout.Target
+	// share is how much text a block takes; stays says that no merge is to follow.
+	share  int64
+	stays  bool
+	entry  catalog.Block
+	at     *output
+	blocks []catalog.Block
+}
+
+// merge writes the rows of all readers.
+func (s *splitter) merge(ctx context.Context, readers []*block.RowReader) ([]catalog.Block, error) {
+	err := block.MergeRows(ctx, s.target.Kind, readers, func(r *record.Row) error { return s.write(ctx, r) })
 	if err == nil {
 		err = s.end(ctx)
 	}
@@ -114,17 +136,6 @@ func (p *pass) mergeBlocks(ctx context.Context, t layout.Target, plan mergePlan)
 	return s.blocks, nil
 }
 
-// splitter writes rows into one block after the other.
-type splitter struct {
-	pass   *pass
-	target layout.Target
-	// share is how much text a block takes.
-	share  int64
-	entry  catalog.Block
-	at     *output
-	blocks []catalog.Block
-}
-
 func (s *splitter) write(ctx context.Context, r *record.Row) (err error) {
 	if s.at != nil && s.at.text >= s.share {
 		if err := s.end(ctx); err != nil {
@@ -132,7 +143,7 @@ func (s *splitter) write(ctx context.Context, r *record.Row) (err error) {
 		}
 	}
 	if s.at == nil {
-		if s.at, err = s.pass.newOutput(s.target); err != nil {
+		if s.at, err = s.pass.newOutput(s.target, s.stays); err != nil {
 			return err
 		}
 	}

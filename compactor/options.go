@@ -63,16 +63,17 @@ type Options struct {
 
 	// Concurrency is how many targets are worked on at once; default 2.
 	Concurrency int
-	// Memory in bytes is what the rows that wait for sorting may hold, over all targets at once; default 96 MiB.
+	// Memory in bytes is what the rows that wait for sorting may hold, over all targets at once; default 64 MiB.
 	Memory int64
-	// TempDir holds blocks until they are put; default is the system's.
+	// TempDir holds blocks until they are put, and what does not fit into Memory: about BatchBytes for each target that is worked on. Default is the
+	// system's.
 	TempDir string
-	// BatchObjects and BatchBytes bound the raw objects that one commit consumes, so that a backlog makes progress; defaults 2,000 and 512 MiB.
+	// BatchObjects and BatchBytes bound the raw objects that one commit consumes, so that a backlog makes progress; defaults 2,000 and 256 MiB.
 	BatchObjects int
 	BatchBytes   int64
 	// TargetSize in bytes is the largest block that merging makes; default 256 MiB.
 	TargetSize int64
-	// FanIn is how many blocks are merged into one at once, from 2 to 16; default 8.
+	// FanIn is how many blocks are merged into one at once, from 2 to 16; default 8. A closed hour is merged from up to three times as many.
 	FanIn int
 	// Block is how blocks are written.
 	Block block.Options
@@ -131,9 +132,9 @@ type Shard struct{ Index, Count int }
 
 func (o *Options) setDefaults() {
 	def(&o.Concurrency, 2)
-	def(&o.Memory, 96<<20)
+	def(&o.Memory, 64<<20)
 	def(&o.BatchObjects, 2000)
-	def(&o.BatchBytes, 512<<20)
+	def(&o.BatchBytes, 256<<20)
 	def(&o.TargetSize, 256<<20)
 	def(&o.FanIn, 8)
 	def(&o.QueryTimeout, 20*time.Second)

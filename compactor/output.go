@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/klauspost/compress/zstd"
+
 	"lethe/internal/block"
 	"lethe/internal/catalog"
 	"lethe/internal/layout"
@@ -22,9 +24,14 @@ type output struct {
 	text   int64
 }
 
-func (p *pass) newOutput(t layout.Target) (*output, error) {
+// newOutput begins a block. One that a merge will soon rewrite is compressed fast, one that is to stay as the options say.
+func (p *pass) newOutput(t layout.Target, stays bool) (*output, error) {
 	o := &output{pass: p, target: t, spool: spool{dir: p.opts.TempDir}}
-	w, err := block.NewWriter(&o.spool, t, p.opts.Block)
+	opts := p.opts.Block
+	if !stays {
+		opts.Level = zstd.SpeedFastest
+	}
+	w, err := block.NewWriter(&o.spool, t, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -85,6 +85,8 @@ func (p *pass) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Targets that are worked on at once share the memory.
+	p.memory = p.opts.Memory / int64(min(p.opts.Concurrency, max(1, len(waiting))))
 	var all []layout.Target
 	upkeep := p.due(p.sum.LastUpkeep, p.opts.Retention.Interval)
 	sweep := p.due(p.sum.LastSweep, p.opts.SweepInterval)
@@ -155,23 +157,29 @@ func (p *pass) each(ctx context.Context, targets []layout.Target, work func(cont
 	errs := make([]error, len(targets))
 	for i, t := range targets {
 		g.Go(func() error {
-			if ctx.Err() != nil {
-				errs[i] = ctx.Err()
-				return nil
-			}
-			if p.enough() {
-				p.unfinished("the deadline came before all targets had their turn")
-				return nil
-			}
-			if err := work(ctx, t); err != nil {
-				errs[i] = fmt.Errorf("%s: %w", t, err)
-				p.failed(errs[i])
-			}
+			errs[i] = p.one(ctx, t, work)
 			return nil
 		})
 	}
 	_ = g.Wait() // the errors are in errs
 	return errors.Join(errs...)
+}
+
+// one works on a target, if there is time.
+func (p *pass) one(ctx context.Context, t layout.Target, work func(context.Context, layout.Target) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if p.enough() {
+		p.unfinished("the deadline came before all targets had their turn")
+		return nil
+	}
+	err := work(ctx, t)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", t, err)
+		p.failed(err)
+	}
+	return err
 }
 
 // failed counts and logs an error.

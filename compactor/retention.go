@@ -12,7 +12,7 @@ import (
 	"lethe/internal/layout"
 )
 
-// ErrRetention: retention could not be recorded in the bucket, so nothing more was deleted.
+// ErrRetention says that retention could not be recorded in the bucket, so nothing more was deleted.
 var ErrRetention = errors.New("retention could not be recorded: nothing is deleted before the manifest says so, and the store refused the put. " +
 	"If its disk is full, free a little space by hand and run again: what lies under quarantine/ may be deleted at any time, " +
 	"and consumed raw objects and replaced blocks are deleted without a put once their grace is over")

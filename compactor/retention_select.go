@@ -3,6 +3,7 @@ package compactor
 import (
 	"fmt"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -31,7 +32,7 @@ func parseSelector(text string) (selector, error) {
 	}
 	s := selector{}
 	for _, m := range matchers {
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			s.kind = layout.Kind(m.Value)
 		}
 	}
@@ -40,7 +41,7 @@ func parseSelector(text string) (selector, error) {
 	}
 	for _, m := range matchers {
 		switch m.Name {
-		case labels.MetricName:
+		case model.MetricNameLabel:
 		case targetLabel(s.kind):
 			s.matchers = append(s.matchers, m)
 		default:

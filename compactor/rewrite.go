@@ -18,8 +18,8 @@ const aheadAfter = 10 * time.Minute
 
 // rewrite reads the inputs of a commit and writes their rows into blocks of their own hours. What it puts is live only when a swap names it;
 // when it returns an error, what was put is left to a sweep. Objects that cannot be decoded are copied to quarantine/ and consumed.
-func (p *pass) rewrite(ctx context.Context, snap *catalog.Snapshot, plan *commitPlan, quarantine map[string]error) (*rewritten, error) {
-	out := &rewritten{target: snap.Target, Inputs: plan.Inputs}
+func (p *pass) rewrite(ctx context.Context, snap *catalog.Snapshot, plan *commitPlan, quarantine map[string]error) (out *rewritten, err error) {
+	out = &rewritten{target: snap.Target, Inputs: plan.Inputs}
 	inputs := make([]objstore.Object, 0, len(plan.Inputs))
 	for _, o := range plan.Inputs {
 		if quarantine[o.Key] == nil {
@@ -36,6 +36,7 @@ func (p *pass) rewrite(ctx context.Context, snap *catalog.Snapshot, plan *commit
 		return nil, gone(err)
 	}
 	h := p.newHours(snap, out)
+	defer func() { err = errors.Join(err, h.close()) }()
 	for i := range set.Len() {
 		if err := p.rewriteObject(ctx, set, i, h); errors.Is(err, record.ErrUnreadable) {
 			// Some of its rows are among the others already: quarantine it, and begin again without it.
@@ -60,7 +61,7 @@ func gone(err error) error {
 func (p *pass) resolve(ctx context.Context, snap *catalog.Snapshot, present, inputs []objstore.Object) (*rawobj.Set, error) {
 	return rawobj.Resolve(ctx, p.bucket, inputs, snap.Manifest.Bodies, rawobj.Options{
 		Target: snap.Target, Identify: true, Consumed: present, Sealed: catalog.SealedBodies(p.bucket, snap),
-		Budget: p.opts.Memory / 4, Concurrency: fetchConcurrency,
+		Budget: p.memory / 2, Concurrency: fetchConcurrency,
 	})
 }
 

@@ -2,10 +2,14 @@ package compactor
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"lethe/internal/block"
+	"lethe/objstore"
 )
 
 // spoolMemory is how much of a block is kept in memory before a file takes it, in bytes.
@@ -59,6 +63,22 @@ func (s *spool) reader() io.ReadSeeker {
 		return bytes.NewReader(s.buf.Bytes())
 	}
 	return io.NewSectionReader(s.file, 0, s.size)
+}
+
+// fetch reads a range of what was written, for reading it as a block.
+func (s *spool) fetch(_ context.Context, r objstore.Range) ([]byte, error) {
+	if r.Offset < 0 || r.Length < 0 || r.Offset+r.Length > s.size {
+		return nil, fmt.Errorf("%w: bytes %d to %d of %d", block.ErrCorrupt, r.Offset, r.Offset+r.Length, s.size)
+	}
+	data := make([]byte, r.Length)
+	if s.file == nil {
+		copy(data, s.buf.Bytes()[r.Offset:])
+		return data, nil
+	}
+	if _, err := s.file.ReadAt(data, r.Offset); err != nil {
+		return nil, fmt.Errorf("reading a temporary file: %w", err)
+	}
+	return data, nil
 }
 
 // close lets go of the file.

@@ -202,16 +202,7 @@ func (v *verifier) check(ctx context.Context, t layout.Target, b *catalog.Block,
 	if got := hex.EncodeToString(sum.Sum(nil)); b.SHA256 != "" && got != b.SHA256 {
 		return fmt.Errorf("%w: its SHA-256 is %s, the manifest says %s", block.ErrCorrupt, got, b.SHA256)
 	}
-	fetch := func(_ context.Context, r objstore.Range) ([]byte, error) {
-		data := make([]byte, r.Length)
-		rs := s.reader()
-		if _, err := rs.Seek(r.Offset, io.SeekStart); err != nil {
-			return nil, err
-		}
-		_, err := io.ReadFull(rs, data)
-		return data, err
-	}
-	tail, err := fetch(ctx, objstore.Range{Offset: b.Size - b.Tail, Length: b.Tail})
+	tail, err := s.fetch(ctx, objstore.Range{Offset: b.Size - b.Tail, Length: b.Tail})
 	if err != nil {
 		return err
 	}
@@ -222,7 +213,7 @@ func (v *verifier) check(ctx context.Context, t layout.Target, b *catalog.Block,
 	if err := sameMeta(f.Meta(), b); err != nil {
 		return err
 	}
-	return block.Verify(ctx, f, fetch, block.ReadOptions{})
+	return block.Verify(ctx, f, s.fetch, block.ReadOptions{})
 }
 
 // sameMeta compares what a block says of itself with what a manifest says.
