@@ -1,0 +1,105 @@
+package helm_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lethe/internal/commandtest"
+)
+
+// exposed returns the names of the metrics of a query server over a bucket that was compacted, as the chart runs it.
+func exposed(t *testing.T) []string {
+	t.Helper()
+	bin := string(commandtest.Build(t))
+	root := t.TempDir()
+	raw := filepath.Join(root, "raw/node/n1/2026-03-01_09")
+	if err := os.MkdirAll(raw, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	line := `{"date":"2026-03-01T09:00:00Z","message":"hello","syslog_identifier":"kubelet"}` + "\n"
+	if err := os.WriteFile(filepath.Join(raw, "a.jsonl"), []byte(line), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	bucket := "file://" + root
+	if out, err := exec.CommandContext(t.Context(), bin, "--bucket", bucket, "compact").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	server := exec.CommandContext(ctx, bin, "--bucket", bucket, "serve", "--listen", address, "--compact-every", "0")
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cancel(); _ = server.Wait() }()
+	for tick := time.NewTicker(50 * time.Millisecond); ; {
+		// The request for readiness is what makes the metrics of requests appear.
+		if code, _ := fetch(ctx, "http://"+address+"/api/v1/query?query=time()"); code == http.StatusOK {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatal("the server did not come up")
+		case <-tick.C:
+		}
+	}
+	_, body := fetch(ctx, "http://"+address+"/metrics")
+	return regexp.MustCompile(`(?m)^lethe_\w+`).FindAllString(body, -1)
+}
+
+func fetch(ctx context.Context, url string) (int, string) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, ""
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, ""
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, ""
+	}
+	return resp.StatusCode, string(body)
+}
+
+// TestRulesUseMetricsThatExist compares the PrometheusRule with what a server of the chart exposes.
+func TestRulesUseMetricsThatExist(t *testing.T) {
+	names := exposed(t)
+	out, err := render(t, "prometheusRule.enabled=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rule, ok := strings.Cut(out, "kind: PrometheusRule")
+	if !ok {
+		t.Fatal("no PrometheusRule rendered")
+	}
+	rule, _, _ = strings.Cut(rule, "\n---\n")
+	used := regexp.MustCompile(`\blethe_\w+`).FindAllString(rule, -1)
+	if len(used) < 5 {
+		t.Errorf("only %v used", used)
+	}
+	for _, name := range used {
+		if !slices.Contains(names, name) {
+			t.Errorf("%s is not exposed", name)
+		}
+	}
+}
