@@ -77,8 +77,8 @@ func (p *program) follow(ctx context.Context, text string) error {
 		first = false
 		return err
 	})
-	if ctx.Err() != nil {
-		return nil
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		err = nil // Ctrl-C is how it ends
 	}
 	return err
 }

@@ -16,11 +16,37 @@ const (
 
 // AppendTime appends a Unix time in nanoseconds as RFC 3339 with six digits of a second, or nine where the last three are not zero.
 func AppendTime(dst []byte, t int64, zone *time.Location) []byte {
-	layout := micros
-	if t%1000 != 0 {
-		layout = nanos
+	at := time.Unix(0, t)
+	if zone != time.UTC {
+		if t%1000 != 0 {
+			return at.In(zone).AppendFormat(dst, nanos)
+		}
+		return at.In(zone).AppendFormat(dst, micros)
 	}
-	return time.Unix(0, t).In(zone).AppendFormat(dst, layout)
+	// Every line has a time, and the general formatting would cost more than all else: int64 nanoseconds have years of four digits.
+	year, month, day := at.UTC().Date()
+	hour, minute, second := at.UTC().Clock()
+	fraction := at.Nanosecond()
+	dst = append(appendDigits(dst, year, 4), '-')
+	dst = append(appendDigits(dst, int(month), 2), '-')
+	dst = append(appendDigits(dst, day, 2), 'T')
+	dst = append(appendDigits(dst, hour, 2), ':')
+	dst = append(appendDigits(dst, minute, 2), ':')
+	dst = append(appendDigits(dst, second, 2), '.')
+	if fraction%1000 != 0 {
+		return append(appendDigits(dst, fraction, 9), 'Z')
+	}
+	return append(appendDigits(dst, fraction/1000, 6), 'Z')
+}
+
+// appendDigits appends the last n decimal digits of v, which is not negative.
+func appendDigits(dst []byte, v, n int) []byte {
+	dst = append(dst, "000000000"[:n]...)
+	for i := len(dst) - 1; v > 0 && n > 0; i, n = i-1, n-1 {
+		dst[i] = byte('0' + v%10)
+		v /= 10
+	}
+	return dst
 }
 
 // AppendText appends time[namespace|pod|container] line, or time[node|process] line, without a line end.

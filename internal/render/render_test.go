@@ -2,6 +2,8 @@ package render_test
 
 import (
 	"encoding/json"
+	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +32,27 @@ func TestAppendTime(t *testing.T) {
 		if got := string(render.AppendTime(nil, c.nanos, c.zone)); got != c.want {
 			t.Errorf("%d: %s, want %s", c.nanos, got, c.want)
 		}
+	}
+}
+
+// TestAppendTimeEqualsTheStandardLibrary over all that nanoseconds of 64 bits can say.
+func TestAppendTimeEqualsTheStandardLibrary(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	check := func(nanos int64) {
+		layout := "2006-01-02T15:04:05.000000Z"
+		if nanos%1000 != 0 {
+			layout = "2006-01-02T15:04:05.000000000Z"
+		}
+		if got, want := string(render.AppendTime(nil, nanos, time.UTC)), time.Unix(0, nanos).UTC().Format(layout); got != want {
+			t.Fatalf("%d: %s, want %s", nanos, got, want)
+		}
+	}
+	for range 20_000 {
+		check(int64(r.Uint64()))
+		check(int64(r.Uint64()) / 1000 * 1000)
+	}
+	for _, n := range []int64{math.MinInt64, math.MaxInt64, 0, -1, 1, -1000, 999_999_999} {
+		check(n)
 	}
 }
 
@@ -84,6 +107,17 @@ func BenchmarkAppendObject(b *testing.B) {
 	var buf []byte
 	for b.Loop() {
 		buf = render.AppendObject(buf[:0], r, nil, time.UTC)
+	}
+	b.SetBytes(int64(len(buf)))
+	b.ReportAllocs()
+}
+
+func BenchmarkAppendText(b *testing.B) {
+	r := &record.Row{Time: 1772358600474354000, Namespace: "default", Pod: "web-1", Container: "web", Log: []byte(strings.Repeat("GET /index.html 200 ", 6))}
+	var buf []byte
+	for b.Loop() {
+		r.Time += 1_000_000
+		buf = render.AppendText(buf[:0], r, time.UTC)
 	}
 	b.SetBytes(int64(len(buf)))
 	b.ReportAllocs()
