@@ -31,10 +31,11 @@ func orNone[T ~int | ~int64](v T) T {
 
 func (p *program) source(bucket objstore.Reader) (*scan.Scanner, error) {
 	q := &p.config.Query
-	half := int64(p.config.Cache.Size) / 2
+	quarter := int64(p.config.Cache.Size) / 4
 	return scan.New(bucket, scan.Options{
-		Concurrency: q.Parallel.N, MaxBytes: int64(q.MaxBytes), Memory: int64(q.MaxMemory), TailCache: orNone(half), PageCache: orNone(half),
-		Partial: bool(q.Partial), Now: p.now,
+		Concurrency: q.Parallel.N, MaxBytes: int64(q.MaxBytes), Memory: int64(q.MaxMemory), TailCache: orNone(2 * quarter), PageCache: orNone(quarter),
+		RawCache: orNone(quarter),
+		Partial:  bool(q.Partial), Now: p.now,
 	})
 }
 

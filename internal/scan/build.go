@@ -13,8 +13,8 @@ func (w *worker) build(q *query, r *pageRef, limit int) *rows {
 	if limit == 0 && w.sel.Count() == all {
 		out.times = append([]int64(nil), w.times...)
 		if wantsLines(&q.sel) {
-			out.logs, out.offsets = w.log.Data, w.log.Offsets
-			w.log = block.LogPage{}
+			out.logs, out.offsets, out.page = w.log.Data, w.log.Offsets, w.log
+			w.log = q.s.logPages.Get().(*block.LogPage)
 		}
 		for _, s := range r.segs {
 			out.segs = append(out.segs, s.segment)

@@ -61,6 +61,9 @@ func (q *query) windows(ctx context.Context, consume func(*window) bool) error {
 		if enough = !consume(w); enough {
 			break
 		}
+		for _, page := range w.spent {
+			q.s.logPages.Put(page)
+		}
 	}
 	cancel()
 	err := <-failed

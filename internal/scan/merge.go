@@ -3,6 +3,7 @@ package scan
 import (
 	"container/heap"
 
+	"lethe/internal/block"
 	"lethe/internal/record"
 )
 
@@ -17,6 +18,8 @@ type window struct {
 	pieces []piece
 	names  view
 	count  int
+	// spent are pages that no later window needs: their memory is used again once this window was consumed.
+	spent []*block.LogPage
 }
 
 // run walks over a segment of rows in the direction of the merge. It caches the key of its current row.

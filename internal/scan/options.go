@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"lethe/internal/block"
 	"lethe/internal/cache"
 	"lethe/letheql"
 	"lethe/objstore"
@@ -102,8 +103,8 @@ type Scanner struct {
 	pages  *cache.Cache[pageKey, []byte]
 	raw    *cache.Cache[rawKey, *table]
 	gate   *semaphore.Weighted
-	// workers are *worker between pages.
-	workers sync.Pool
+	// workers are *worker between pages, and logPages *block.LogPage whose rows have gone out.
+	workers, logPages sync.Pool
 	// stats guards the Stats of all callers.
 	stats sync.Mutex
 }
@@ -118,6 +119,7 @@ func New(bucket objstore.Reader, o Options) (*Scanner, error) {
 	}
 	s := &Scanner{bucket: bucket, opts: o}
 	s.workers.New = newWorker
+	s.logPages.New = func() any { return new(block.LogPage) }
 	s.tails = cache.New[string, *tail](o.TailCache)
 	s.pages = cache.New[pageKey, []byte](o.PageCache)
 	s.raw = cache.New[rawKey, *table](o.RawCache)

@@ -1,6 +1,10 @@
 package scan
 
-import "sort"
+import (
+	"sort"
+
+	"lethe/internal/block"
+)
 
 // rows are matching rows of one page, or of the raw objects, with all that is needed to put them in order and to hand them out.
 type rows struct {
@@ -8,6 +12,8 @@ type rows struct {
 	// logs holds the lines, row i at offsets[i] to offsets[i+1]; both are nil where lines are not wanted.
 	logs    []byte
 	offsets []uint32
+	// page owns the memory of logs and offsets, where it is taken from a decoder as it is; else it is nil.
+	page *block.LogPage
 	// pos is the place of each row in its source; where it is nil, row i is at base+i.
 	pos  []uint32
 	base uint32

@@ -173,6 +173,9 @@ func (s *slicer) window(ctx context.Context, pages []*pending, a, b int64) error
 		w.add(p.rows, in)
 		p.done = p.hi <= b || (p.rows.len() == 0 && !p.clipped)
 		if p.done || p.clipped {
+			if p.rows.page != nil {
+				w.spent = append(w.spent, p.rows.page)
+			}
 			p.rows = nil
 		}
 	}

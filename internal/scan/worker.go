@@ -12,7 +12,7 @@ type worker struct {
 	dec   *block.Decoder
 	sel   linefilter.Bitmap
 	times []int64
-	log   block.LogPage
+	log   *block.LogPage
 	// clipped tells that sel holds no row out of the time that is asked for.
 	clipped      bool
 	picked       []uint32
@@ -25,7 +25,7 @@ type labelPage struct {
 	values []string
 }
 
-func newWorker() any { return &worker{dec: block.NewDecoder()} }
+func newWorker() any { return &worker{dec: block.NewDecoder(), log: new(block.LogPage)} }
 
 // begin decodes what tells whether a page has matching rows, and leaves them in sel; without later parts it does not look at times. It is
 // false where there are none.
@@ -73,7 +73,7 @@ func (w *worker) end(p *pageParts, in span) (bool, error) {
 }
 
 func (w *worker) search(q *query, p *pageParts) error {
-	if err := w.dec.Log(p.ref.in.tail.File, p.ref.page, p.log.data, &w.log); err != nil {
+	if err := w.dec.Log(p.ref.in.tail.File, p.ref.page, p.log.data, w.log); err != nil {
 		return err
 	}
 	q.count.bytesScanned.Add(int64(len(w.log.Data)))
