@@ -38,7 +38,7 @@ export LETHE_TEST_MC           ?= $(TOOLS)/bin/mc
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/lethe, static
@@ -87,6 +87,14 @@ image: build ## dist/lethe-image.tar, without a container engine
 .PHONY: bench
 bench: ## Go benchmarks, into bench.txt for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem -count 5 $(PKG) | tee bench.txt
+
+# How many lines make bench-compact makes: 3,500,000 are 1 GB of text, 35,000,000 are 10 GB.
+LINES ?= 35000000
+
+.PHONY: bench-compact
+bench-compact: build ## compact an hour of generated logs on one core; fails over 256 MiB of memory
+	$(GO) build -o $(BIN)/lethe-bench ./bench/cmd/lethe-bench
+	$(BIN)/lethe-bench compact --binary $(BIN)/lethe --lines $(LINES) --namespaces 1 --duration 1h --max-mib 256
 
 .PHONY: tools
 tools: $(MINIO) $(ALERTMANAGER) $(HELM) $(MC) $(GOLANGCI_LINT) $(GO_LICENSES) ## install what tests and checks need into .tools

@@ -23,21 +23,12 @@ const uploads = 8
 func genCommand() *cli.Command {
 	return &cli.Command{
 		Name: "gen", Usage: "make logs, as objects of Fluent Bit in a bucket, as files of text, or both",
-		Flags: []cli.Flag{
-			&cli.Int64Flag{Name: "lines", Value: 1_000_000, Usage: "how many"},
-			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "which: the same seed and flags give the same lines"},
-			&cli.TimestampFlag{Name: "start", Layout: time.RFC3339, Usage: "time of the first line (default: 2026-03-01T00:00:00Z)"},
-			&cli.DurationFlag{Name: "duration", Value: 4 * time.Hour, Usage: "what the lines span"},
-			&cli.IntFlag{Name: "namespaces", Value: 5},
-			&cli.IntFlag{Name: "pods", Value: 24, Usage: "in each namespace"},
-			&cli.IntFlag{Name: "nodes", Value: 4},
-			&cli.StringFlag{Name: "bucket", EnvVars: []string{"LETHE_BUCKET"}, Usage: "URL of the bucket that the agents upload to"},
-			&cli.DurationFlag{Name: "every", Value: time.Minute, Usage: "how often an agent uploads"},
-			&cli.StringFlag{Name: "compression", Value: "gzip", Usage: "gzip, zstd or none"},
+		Flags: append(logFlags(),
+			&cli.StringFlag{Name: "bucket", EnvVars: []string{"LETHE_BUCKET"}, Usage: "`URL` of the bucket that the agents upload to"},
 			&cli.IntFlag{Name: "without-last", Usage: "leave out the last `N` objects, so that they can be the backlog"},
 			&cli.IntFlag{Name: "last", Usage: "upload only the last `N` objects"},
 			&cli.StringFlag{Name: "text", Usage: "`FOLDER` for the same lines as text"},
-		},
+		),
 		Action: func(c *cli.Context) error {
 			g, err := generator(c)
 			if err != nil {
@@ -56,8 +47,28 @@ func genCommand() *cli.Command {
 			if c.String("bucket") == "" {
 				return nil
 			}
-			return upload(c, g)
+			b, err := bucketurl.Open(c.Context, c.String("bucket"), bucketurl.Options{Clock: time.Now})
+			if err != nil {
+				return err
+			}
+			_, err = upload(c, g, b)
+			return err
 		},
+	}
+}
+
+// logFlags say which logs to make, and how the agents upload them.
+func logFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.Int64Flag{Name: "lines", Value: 1_000_000, Usage: "how many"},
+		&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "which: the same seed and flags give the same lines"},
+		&cli.TimestampFlag{Name: "start", Layout: time.RFC3339, Usage: "time of the first line (default: 2026-03-01T00:00:00Z)"},
+		&cli.DurationFlag{Name: "duration", Value: 4 * time.Hour, Usage: "what the lines span"},
+		&cli.IntFlag{Name: "namespaces", Value: 5},
+		&cli.IntFlag{Name: "pods", Value: 24, Usage: "in each namespace"},
+		&cli.IntFlag{Name: "nodes", Value: 4},
+		&cli.DurationFlag{Name: "every", Value: time.Minute, Usage: "how often an agent uploads"},
+		&cli.StringFlag{Name: "compression", Value: "gzip", Usage: "gzip, zstd or none"},
 	}
 }
 
@@ -75,18 +86,14 @@ func generator(c *cli.Context) (*gen.Generator, error) {
 var compressions = map[string]gen.Compression{"gzip": gen.Gzip, "zstd": gen.Zstd, "none": gen.Plain}
 
 // upload puts the objects. Those that are held back are kept in memory, so they are few.
-func upload(c *cli.Context, g *gen.Generator) error {
+func upload(c *cli.Context, g *gen.Generator, b objstore.Bucket) (*uploader, error) {
 	compression, ok := compressions[c.String("compression")]
 	without, last := c.Int("without-last"), c.Int("last")
 	switch {
 	case !ok:
-		return fmt.Errorf("the compression %q is none of gzip, zstd and none", c.String("compression"))
+		return nil, fmt.Errorf("the compression %q is none of gzip, zstd and none", c.String("compression"))
 	case without < 0 || last < 0 || without > 1000 || last > 1000 || (without > 0 && last > 0):
-		return errors.New("one of --without-last and --last may be given, from 1 to 1000")
-	}
-	b, err := bucketurl.Open(c.Context, c.String("bucket"), bucketurl.Options{Clock: time.Now})
-	if err != nil {
-		return err
+		return nil, errors.New("one of --without-last and --last may be given, from 1 to 1000")
 	}
 	u := &uploader{b: b}
 	u.group, u.ctx = errgroup.WithContext(c.Context)
@@ -94,7 +101,7 @@ func upload(c *cli.Context, g *gen.Generator) error {
 	var held []*gen.Object
 	for o, err := range g.Objects(gen.ObjectOptions{Compression: compression, Every: c.Duration("every")}) {
 		if err != nil {
-			return errors.Join(err, u.group.Wait())
+			return nil, errors.Join(err, u.group.Wait())
 		}
 		o = &gen.Object{Key: o.Key, Body: bytes.Clone(o.Body), Rows: o.Rows, Bytes: o.Bytes}
 		held = append(held, o)
@@ -114,10 +121,10 @@ func upload(c *cli.Context, g *gen.Generator) error {
 		}
 	}
 	if err := u.group.Wait(); err != nil {
-		return err
+		return nil, err
 	}
 	fmt.Fprintf(os.Stderr, "bucket: %d objects, %d lines, %d bytes of JSON, %d bytes put\n", u.objects, u.rows, u.json, u.bytes)
-	return nil
+	return u, nil
 }
 
 type uploader struct {

@@ -15,15 +15,17 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	app := &cli.App{
-		Name: "lethe-bench", Usage: "make logs, and compare how they are searched",
-		Commands:               []*cli.Command{genCommand(), runCommand(), loadCommand()},
-		UseShortOptionHandling: true,
-		HideHelpCommand:        true,
-	}
-	if err := app.RunContext(ctx, os.Args); err != nil {
+	if err := newApp().RunContext(ctx, os.Args); err != nil {
 		fmt.Fprintln(os.Stderr, "lethe-bench:", err)
 		stop()
 		os.Exit(1)
+	}
+}
+
+func newApp() *cli.App {
+	return &cli.App{
+		Name: "lethe-bench", Usage: "make logs, and compare how they are searched and compacted",
+		Commands:        []*cli.Command{genCommand(), runCommand(), loadCommand(), compactCommand()},
+		HideHelpCommand: true,
 	}
 }
