@@ -31,11 +31,11 @@ func numberRows(r *rand.Rand, n int) []record.Row {
 			ms = ms / 1000 * 1000
 		}
 		row := record.Row{Time: ms * int64(time.Millisecond), Namespace: pick(r, "a", "b"), Pod: pick(r, "p1", "p2"), Container: "c"}
-		if key := fmt.Sprint(row.Namespace, row.Pod, ms); used[key] {
+		key := fmt.Sprint(row.Namespace, row.Pod, ms)
+		if used[key] {
 			continue
-		} else {
-			used[key] = true
 		}
+		used[key] = true
 		row.Log = []byte("size=" + pick(r, strconv.Itoa(r.IntN(1000)), fmt.Sprint(r.Float64()-0.5), "1e3", "1e17"))
 		rows = append(rows, row)
 	}
