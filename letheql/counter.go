@@ -19,18 +19,17 @@ type counter struct {
 	node  *node
 	slots slots
 	limit int
-	// budget is the number of values that may still be held.
-	budget atomic.Int64
-	scope  *pipeline.Scope
+	// left is the number of values that the query may still hold, spent how many of them are held here.
+	left  *atomic.Int64
+	spent atomic.Int64
+	scope *pipeline.Scope
 
 	mu     sync.RWMutex
 	series map[seriesKey]*series
 }
 
-func newCounter(n *node, maxSeries int, budget int64) *counter {
-	c := &counter{node: n, slots: n.slots(), limit: maxSeries, scope: n.scope(), series: map[seriesKey]*series{}}
-	c.budget.Store(budget)
-	return c
+func newCounter(n *node, maxSeries int, left *atomic.Int64) *counter {
+	return &counter{node: n, slots: n.slots(), limit: maxSeries, left: left, scope: n.scope(), series: map[seriesKey]*series{}}
 }
 
 // seriesKey holds the labels that tell series apart; stages is the labels out of lines, each name and value behind its length.
@@ -188,7 +187,8 @@ func (c *counter) page(s *series, slot int) (*page, error) {
 }
 
 func (c *counter) spend(n int64) error {
-	if c.budget.Add(-n) < 0 {
+	c.spent.Add(n)
+	if c.left.Add(-n) < 0 {
 		return errTooManySamples()
 	}
 	return nil

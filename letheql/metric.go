@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
+	"golang.org/x/sync/errgroup"
 )
 
 // queryMetric evaluates a query for numbers. Each function over lines is computed by Lethe at exactly the times at which the engine will
@@ -90,41 +92,60 @@ func (e *Engine) promQuery(ctx context.Context, data storage.Queryable, text str
 // attempts is how often a part of a query is run while the bucket changes under it.
 const attempts = 3
 
-// collect computes the nodes one after the other.
+// parallelNodes is how many functions of a query are computed at once: over a store far away, they wait together.
+const parallelNodes = 4
+
+// collect computes the nodes, some at once, and those that are the same once.
 func (e *Engine) collect(ctx context.Context, nodes []*node, stats *Stats) (queryable, error) {
-	budget, data := int64(e.o.MaxSamples), queryable{}
+	left := &atomic.Int64{}
+	left.Store(int64(e.o.MaxSamples))
+	results := make([][]promql.Series, len(nodes))
+	first := map[string]int{}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallelNodes)
 	for i, n := range nodes {
-		name := sampleName(strconv.Itoa(i))
-		if n.empty() {
-			data[name] = nil
+		if _, known := first[n.key()]; known || n.empty() {
 			continue
 		}
-		for try := 1; ; try++ {
-			points, left, err := e.count(ctx, n, budget, stats)
-			if err == nil {
-				data[name], budget = points, left
-				break
+		first[n.key()] = i
+		g.Go(func() (err error) {
+			for try := 1; ; try++ {
+				results[i], err = e.count(ctx, n, left, stats)
+				if try == attempts || !errors.Is(err, ErrChanged) {
+					return err
+				}
 			}
-			if try == attempts || !errors.Is(err, ErrChanged) {
-				return nil, err
-			}
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	data := queryable{}
+	for i, n := range nodes {
+		if at, ok := first[n.key()]; ok {
+			data[sampleName(strconv.Itoa(i))] = results[at]
 		}
 	}
 	return data, nil
 }
 
-// count computes one node, and returns what it leaves of the budget.
-func (e *Engine) count(ctx context.Context, n *node, budget int64, stats *Stats) ([]promql.Series, int64, error) {
+// count computes one node. What it takes of the values that are left it gives back when it fails.
+func (e *Engine) count(ctx context.Context, n *node, left *atomic.Int64, stats *Stats) ([]promql.Series, error) {
 	q := n.selectRows()
 	if err := e.checkRange(q); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	c := newCounter(n, e.o.MaxSeries, budget)
-	if err := e.src.Visit(ctx, q, stats, c.visit); err != nil {
-		return nil, 0, err
+	c := newCounter(n, e.o.MaxSeries, left)
+	err := e.src.Visit(ctx, q, stats, c.visit)
+	var points []promql.Series
+	if err == nil {
+		points, err = c.seriesPoints()
 	}
-	points, err := c.seriesPoints()
-	return points, c.budget.Load(), err
+	if err != nil {
+		left.Add(c.spent.Load())
+		return nil, err
+	}
+	return points, nil
 }
 
 // selects are the selects of a query.

@@ -3,6 +3,7 @@ package letheql
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
@@ -130,6 +131,16 @@ func (n *nodes) add(call *parser.Call, vs *parser.VectorSelector, matrix *parser
 		x.also = append(x.also, m.Name)
 	}
 	n.out = append(n.out, x)
+}
+
+// key is the same for nodes with the same values.
+func (x *node) key() string {
+	fixed := "-"
+	if x.fixed != nil {
+		fixed = strconv.FormatInt(*x.fixed, 10)
+	}
+	return fmt.Sprintf("%s|%s|%v|%d|%d|%s|%v|%#v|%v|%v", x.expr.render(x.vs), x.fn.name, x.grid, x.length, x.offset, fixed, x.param, x.keep,
+		x.keeps("stream"), x.keeps("node"))
 }
 
 // empty reports whether no window of the node can hold a line.

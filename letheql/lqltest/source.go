@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"golang.org/x/sync/errgroup"
@@ -34,7 +35,7 @@ func (s *Source) Lines(ctx context.Context, q letheql.Select, stats *letheql.Sta
 			yield(record.Row{}, err)
 			return
 		}
-		stats.LinesScanned += int64(len(rows))
+		atomic.AddInt64(&stats.LinesScanned, int64(len(rows)))
 		slices.SortStableFunc(rows, func(a, b record.Row) int { return compare(q.Kind, &a, &b) })
 		if q.Direction == letheql.Backward {
 			slices.Reverse(rows)
@@ -63,7 +64,7 @@ func (s *Source) Visit(ctx context.Context, q letheql.Select, stats *letheql.Sta
 	if err != nil {
 		return err
 	}
-	stats.LinesScanned += int64(len(rows))
+	atomic.AddInt64(&stats.LinesScanned, int64(len(rows)))
 	batches := batches(q, rows)
 	g, ctx := errgroup.WithContext(ctx)
 	for worker := range 2 {
