@@ -37,7 +37,7 @@ func (c *Config) queryTable() []*Setting {
 		{Key: "query.max_length", Usage: "bytes of a query's text", Value: &q.MaxLength},
 		{Key: "query.max_points", Usage: "points of a series that a query may ask for", Value: &q.MaxPoints},
 		{Key: "query.max_series", Usage: "series that a metric query may touch", Value: &q.MaxSeries},
-		{Key: "query.max_range", Usage: "longest time that a query may span", Value: &q.MaxRange},
+		{Key: "query.max_range", Usage: "longest time that a query may span; 0 is unlimited", Value: &q.MaxRange},
 		{Key: "query.max_bytes", Usage: "bytes that a query may read; 0 is unlimited", Value: &q.MaxBytes},
 		{Key: "query.max_memory", Usage: "bytes of memory that a query may hold for ordering its lines", Value: &q.MaxMemory},
 		{Key: "query.concurrency", Usage: "queries that run at once", Value: &q.Concurrency},
