@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,8 +90,8 @@ func lethe(t *testing.T) (*httptest.Server, objstore.Bucket) {
 
 func compact(t *testing.T, b objstore.Bucket) {
 	t.Helper()
-	n := 0
-	c, err := compactor.New(b, compactor.Options{Now: func() time.Time { return clock }, NewID: func() string { n++; return fmt.Sprintf("id-%06d", n) }})
+	var n atomic.Int64
+	c, err := compactor.New(b, compactor.Options{Now: func() time.Time { return clock }, NewID: func() string { return fmt.Sprintf("id-%06d", n.Add(1)) }})
 	if err != nil {
 		t.Fatal(err)
 	}
