@@ -181,8 +181,11 @@ func (h *hours) flush(ctx context.Context) error {
 
 // write puts the blocks of one hour, one unless it is very large, and forgets its rows.
 func (h *hours) write(ctx context.Context, o *hour) error {
-	entry := catalog.Block{Hour: o.h, Arrived: o.arrived.UnixNano()}
-	s := &splitter{pass: h.pass, target: h.out.target, entry: entry, share: math.MaxInt64, stays: !h.now.Before(o.h.End().Add(h.pass.opts.CloseDelay))}
+	over := !h.now.Before(o.h.End().Add(h.pass.opts.CloseDelay))
+	s := &splitter{
+		pass: h.pass, target: h.out.target, text: o.sorter.Bytes(), share: math.MaxInt64,
+		entry: catalog.Block{Hour: o.h, Arrived: o.arrived.UnixNano(), Draft: !over},
+	}
 	blocks, err := h.rows(ctx, o, s)
 	if err != nil {
 		return err
@@ -217,7 +220,7 @@ func (h *hours) rows(ctx context.Context, o *hour, s *splitter) ([]catalog.Block
 		text += r.file.Meta().Text
 		size += r.spool.size
 	}
-	s.share = h.pass.share(text, size)
+	s.text, s.share = text, h.pass.share(text, size)
 	return s.merge(ctx, readers)
 }
 

@@ -100,8 +100,8 @@ func (p *pass) mergeBlocks(ctx context.Context, t layout.Target, plan mergePlan)
 		size += plan.Inputs[i].Size
 	}
 	s := &splitter{
-		pass: p, target: t, share: p.share(text, size), stays: plan.Final,
-		entry: catalog.Block{Hour: plan.Hour, Level: plan.Level, Arrived: plan.Inputs[0].Arrived},
+		pass: p, target: t, text: text, share: p.share(text, size),
+		entry: catalog.Block{Hour: plan.Hour, Level: plan.Level, Arrived: plan.Inputs[0].Arrived, Draft: plan.draft(p.opts.TargetSize)},
 	}
 	return s.merge(ctx, readers)
 }
@@ -116,9 +116,9 @@ func (p *pass) share(text, size int64) int64 {
 type splitter struct {
 	pass   *pass
 	target layout.Target
-	// share is how much text a block takes; stays says that no merge is to follow.
-	share  int64
-	stays  bool
+	// text is how much there is about, share how much of it a block takes.
+	text, share int64
+
 	entry  catalog.Block
 	at     *output
 	blocks []catalog.Block
@@ -143,7 +143,7 @@ func (s *splitter) write(ctx context.Context, r *record.Row) (err error) {
 		}
 	}
 	if s.at == nil {
-		if s.at, err = s.pass.newOutput(s.target, s.stays); err != nil {
+		if s.at, err = s.pass.newOutput(s.target, s.entry.Draft, min(s.text, s.share)); err != nil {
 			return err
 		}
 	}

@@ -39,6 +39,11 @@ func (p *mergePlan) Bytes() (n int64) {
 	return n
 }
 
+// draft tells whether what comes out will be merged again.
+func (p *mergePlan) draft(targetSize int64) bool {
+	return !p.Final && p.Bytes() < targetSize/2
+}
+
 // planMerges returns the merges that the open blocks of a target call for now, at most one an hour, the newest hours first. A merge takes
 // neighbours by rank only, so that lines of one pod and time keep the order in which their agent sent them.
 func planMerges(blocks []catalog.Block, now time.Time, pol mergePolicy) []mergePlan {
@@ -63,7 +68,7 @@ func planHour(h layout.Hour, blocks []catalog.Block, now time.Time, pol mergePol
 	final := closed(h, blocks, now, pol.CloseDelay)
 	if final {
 		for _, run := range runs {
-			if len(run) > 1 && len(run) <= pol.MaxFanIn && due(h, run, now, pol) {
+			if worthMerging(run) && len(run) <= pol.MaxFanIn && due(h, run, now, pol) {
 				return mergePlan{Hour: h, Inputs: run, Level: topLevel(run) + 1, Final: true}, true
 			}
 		}
@@ -86,6 +91,14 @@ func planHour(h layout.Hour, blocks []catalog.Block, now time.Time, pol mergePol
 	return mergePlan{}, false
 }
 
+// smallDraft is the size up to which a draft that nothing is to be merged with stays what it is.
+const smallDraft = 64 << 10
+
+// worthMerging tells whether a run of a closed hour is not yet what it is to be.
+func worthMerging(run []catalog.Block) bool {
+	return len(run) > 1 || len(run) == 1 && run[0].Draft && run[0].Size > smallDraft
+}
+
 // due tells whether the blocks of a closed hour are to be merged for good now: when the hour closes; later again when what came late is
 // no small part of it, so that a line is rewritten about log(n) times; or when nothing more has come for a while.
 func due(h layout.Hour, run []catalog.Block, now time.Time, pol mergePolicy) bool {
@@ -106,7 +119,7 @@ func unfull(blocks []catalog.Block, target int64) [][]catalog.Block {
 	var runs [][]catalog.Block
 	from := 0
 	for i := range blocks {
-		if blocks[i].Size >= target/2 {
+		if blocks[i].Size >= target/2 && !blocks[i].Draft {
 			runs = append(runs, blocks[from:i])
 			from = i + 1
 		}

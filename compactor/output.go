@@ -24,12 +24,17 @@ type output struct {
 	text   int64
 }
 
-// newOutput begins a block. One that a merge will soon rewrite is compressed fast, one that is to stay as the options say.
-func (p *pass) newOutput(t layout.Target, stays bool) (*output, error) {
+// indexedText is from how many bytes of lines on a draft has a line index. Less is searched faster than the index would be written as often as
+// blocks of an open hour are rewritten.
+const indexedText = 64 << 20
+
+// newOutput begins a block of about so many bytes of lines. A draft is compressed fast, a block that is to stay as the options say.
+func (p *pass) newOutput(t layout.Target, draft bool, text int64) (*output, error) {
 	o := &output{pass: p, target: t, spool: spool{dir: p.opts.TempDir}}
 	opts := p.opts.Block
-	if !stays {
+	if draft {
 		opts.Level = zstd.SpeedFastest
+		opts.NoIndex = opts.NoIndex || text < indexedText
 	}
 	w, err := block.NewWriter(&o.spool, t, opts)
 	if err != nil {

@@ -23,9 +23,11 @@ func TestSpill(t *testing.T) {
 			at := epoch.Add(time.Duration(r.IntN(7200)) * time.Second)
 			lines = append(lines, line{at, fmt.Sprint("web-", r.IntN(5)), fmt.Sprintf("%d-%d %s", n, i, filler)})
 		}
+		if n == 5 {
+			w.advance(3 * time.Hour) // what arrives tells that the hours are over
+		}
 		w.upload(shop, fmt.Sprint("o", n), lines)
 	}
-	w.advance(3 * time.Hour)
 	dir := t.TempDir()
 	small := func(o *Options) {
 		o.TempDir, o.Memory, o.TargetSize = dir, minMemory, 2<<20

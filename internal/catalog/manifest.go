@@ -54,6 +54,8 @@ type Block struct {
 	Arrived int64 `json:"arrived"`
 	// Level counts how often its rows were merged.
 	Level int `json:"level"`
+	// Draft blocks were written fast, to be rewritten when their hour is over: they are compressed less, and small ones have no line index.
+	Draft bool `json:"draft,omitempty"`
 	// SHA256 of the object, hex.
 	SHA256 string `json:"sha256,omitempty"`
 }
