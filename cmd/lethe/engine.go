@@ -8,6 +8,9 @@ import (
 	"lethe/objstore"
 )
 
+// bytesPerValue is what a value of a metric query takes in memory: a time and a number.
+const bytesPerValue = 16
+
 // openEngine opens the bucket and returns an engine over it, without the limits of what is asked over HTTP.
 func (p *program) openEngine(ctx context.Context) (*letheql.Engine, error) {
 	bucket, err := p.openBucket(ctx)
@@ -48,6 +51,7 @@ func (p *program) engineOptions() letheql.Options {
 	q := &p.config.Query
 	return letheql.Options{
 		MaxQueryBytes: int(q.MaxLength), IngestDelay: orNone(q.IngestDelay.Std()), MaxPoints: q.MaxPoints.N, MaxSeries: q.MaxSeries.N,
+		MaxBuffer: int64(q.MaxMemory), MaxSamples: int(q.MaxMemory) / bytesPerValue,
 		MaxRange: q.MaxRange.Std(), DefaultLimit: max(q.Limit.N, 1), Timeout: orNone(q.Timeout.Std()),
 	}
 }
