@@ -209,17 +209,6 @@ func TestTooLargeForOnePut(t *testing.T) {
 	}
 }
 
-// cut is a body that ends before its length.
-type cut struct{ io.Reader }
-
-func (c cut) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF // what net/http says
-	}
-	return n, err
-}
-
 func TestBodiesOfGets(t *testing.T) {
 	for name, tc := range map[string]struct {
 		answer *http.Response
@@ -227,14 +216,6 @@ func TestBodiesOfGets(t *testing.T) {
 		want   string
 		err    error
 	}{
-		"ends early": {
-			func() *http.Response {
-				resp := respond(200, "abc", "Content-Length: 10")
-				resp.Body = io.NopCloser(cut{strings.NewReader("abc")})
-				return resp
-			}(), objstore.Range{}, "abc", io.ErrUnexpectedEOF,
-		},
-		"ends early, and the transport did not see": {respond(200, "abc", "Content-Length: 10"), objstore.Range{}, "abc", io.ErrUnexpectedEOF},
 		"no length":              {respond(200, "abc", "Content-Length: "), objstore.Range{}, "", errors.ErrUnsupported},
 		"a store without ranges": {respond(200, "abc"), objstore.Range{Offset: 1}, "", errors.ErrUnsupported},
 		"part":                   {respond(206, "bc", "Content-Range: bytes 1-2/3"), objstore.Range{Offset: 1}, "bc", nil},
@@ -316,5 +297,94 @@ func TestFolderMarkersAreNoObjects(t *testing.T) {
 	}
 	if n != 1 {
 		t.Errorf("listed %d", n)
+	}
+}
+
+// cut is a body that breaks off.
+type cut struct {
+	io.Reader
+	err error
+}
+
+func (c cut) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = c.err
+	}
+	return n, err
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyz"
+
+// breaking is a store whose bodies break off after three bytes, the first n times.
+func breaking(t *testing.T, times int, broken error) *fake {
+	t.Helper()
+	return &fake{answer: func(n int, r *http.Request) (*http.Response, error) {
+		from, to := 0, len(letters)-1
+		if h := r.Header.Get("Range"); h != "" {
+			if _, err := fmt.Sscanf(h, "bytes=%d-%d", &from, &to); err != nil {
+				t.Errorf("Range: %s", h)
+			}
+		}
+		if n > 1 && r.Header.Get("If-Match") != `"`+sum(letters)+`"` {
+			t.Errorf("request %d asks for the version %s", n, r.Header.Get("If-Match"))
+		}
+		part := letters[from : to+1]
+		resp := respond(206, part, fmt.Sprintf("Content-Range: bytes %d-%d/%d", from, to, len(letters)), `Etag: "`+sum(letters)+`"`)
+		if n <= times {
+			resp.Body = io.NopCloser(cut{strings.NewReader(part[:3]), broken})
+		}
+		return resp, nil
+	}}
+}
+
+func TestBodiesThatBreakOffGoOn(t *testing.T) {
+	for _, broken := range []error{io.ErrUnexpectedEOF, io.EOF, errors.New("connection reset by peer")} {
+		for _, tc := range []struct {
+			r    objstore.Range
+			want string
+		}{{objstore.Range{}, letters}, {objstore.Range{Offset: 5, Length: 15}, letters[5:20]}} {
+			f := breaking(t, 2, broken)
+			got, err := read(t, over(t, f, func(o *s3store.Options) { o.Attempts = 3 }), "k", tc.r)
+			if got != tc.want || err != nil || f.count() != 3 {
+				t.Errorf("%v, %+v: read %q and %v in %d requests", broken, tc.r, got, err, f.count())
+			}
+		}
+	}
+}
+
+func TestBodiesThatBreakOffTooOften(t *testing.T) {
+	f := breaking(t, 99, io.EOF)
+	got, err := read(t, over(t, f, func(o *s3store.Options) { o.Attempts = 3 }), "k", objstore.Range{})
+	if got != letters[:9] || !errors.Is(err, io.ErrUnexpectedEOF) || f.count() != 3 {
+		t.Errorf("read %q and %v in %d requests", got, err, f.count())
+	}
+}
+
+func TestBodyOfAnObjectThatIsReplaced(t *testing.T) {
+	inner := breaking(t, 1, io.ErrUnexpectedEOF)
+	f := &fake{answer: func(n int, r *http.Request) (*http.Response, error) {
+		if n > 1 {
+			return refuse(412, "PreconditionFailed"), nil
+		}
+		return inner.RoundTrip(r)
+	}}
+	got, err := read(t, over(t, f), "k", objstore.Range{})
+	if got != letters[:3] || !errors.Is(err, io.ErrUnexpectedEOF) || f.count() != 2 {
+		t.Errorf("read %q and %v in %d requests", got, err, f.count())
+	}
+}
+
+func TestBodyThatBreaksOffWhenCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	rc, _, err := over(t, breaking(t, 99, io.ErrUnexpectedEOF)).Get(ctx, "k", objstore.Range{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	_, err = io.ReadAll(rc)
+	if err = errors.Join(err, rc.Close()); !errors.Is(err, context.Canceled) {
+		t.Errorf("got the error %v", err)
 	}
 }

@@ -17,8 +17,9 @@ import (
 	"lethe/objstore/internal/body"
 )
 
-// Get implements objstore.Reader. The body is as it was stored: Content-Encoding is not undone. Where the store keeps a
-// checksum of the whole object, a whole body that does not fit it ends with an error before its last bytes.
+// Get implements objstore.Reader. The body is as it was stored: Content-Encoding is not undone. A body that breaks off is
+// asked for again from there, as often as a request is tried. Where the store keeps a checksum of the whole object, a whole
+// body that came in one piece and does not fit it ends with an error before its last bytes.
 func (b *Bucket) Get(ctx context.Context, key string, r objstore.Range) (io.ReadCloser, objstore.Attributes, error) {
 	rc, a, err := b.get(ctx, key, r)
 	if err != nil {
@@ -48,8 +49,13 @@ func (b *Bucket) get(ctx context.Context, key string, r objstore.Range) (io.Read
 	if err != nil {
 		return nil, objstore.Attributes{}, errors.Join(err, rc.Close())
 	}
+	from := r.Offset
+	if from < 0 {
+		from = total - length
+	}
 	info.Size = total
-	return body.Closer(ctx, rc, length), attributes(info, h), nil
+	again := &resuming{ctx: ctx, b: b, key: key, etag: info.ETag, at: from, end: from + length, rc: rc, left: b.attempts - 1}
+	return body.Closer(ctx, again, length), attributes(info, h), nil
 }
 
 // rangeHeader returns the header of a range, "" for the whole object.

@@ -7,8 +7,8 @@
 // An object is one PUT, never a multipart upload, whatever its size: a process that is killed leaves no parts that nobody
 // lists and somebody pays for. So an object has at most 5 GiB.
 //
-// Requests are tried again, with growing waits and jitter, after a 5xx, a 429, or a broken connection; a put only if its
-// body is an io.Seeker. An attempt whose answer was lost may have won, and then the next one is told that the
+// Requests are tried again, with growing waits and jitter, after a 5xx, a 429, or a broken connection, also in the middle of a
+// body; a put only if its body is an io.Seeker. An attempt whose answer was lost may have won, and then the next one is told that the
 // condition does not hold: see objstore.ErrPrecondition.
 package s3store
 
@@ -72,6 +72,7 @@ type Options struct {
 type Bucket struct {
 	name      string
 	core      *minio.Core
+	attempts  int
 	transport http.RoundTripper
 }
 
@@ -118,7 +119,7 @@ func newBucket(ctx context.Context, opts Options) (*Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bucket{name: opts.Bucket, core: core, transport: opts.Transport}, nil
+	return &Bucket{name: opts.Bucket, core: core, attempts: opts.Attempts, transport: opts.Transport}, nil
 }
 
 // CloseIdleConnections closes the connections that wait for a next request.
