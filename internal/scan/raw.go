@@ -14,41 +14,53 @@ import (
 	"lethe/objstore"
 )
 
-// eachRaw reads the raw objects of a plan, several at a time, and calls visit for each row that the query selects, with the place of the
-// row in its object. It calls visit for different objects at once; done ends the rows of an object. Objects are decoded as they
-// come in and never held whole.
-func (q *query) eachRaw(ctx context.Context, p *plan, open func(tp *targetPlan, rank uint32) rawVisitor) error {
-	g, gctx := errgroup.WithContext(ctx)
-	for _, tp := range p.targets {
-		if len(tp.raw) == 0 {
-			continue
-		}
-		g.Go(func() error { return q.eachRawOf(gctx, tp, open) })
-	}
-	return g.Wait()
+// rawSource is one raw object of a plan.
+type rawSource struct {
+	tp   *targetPlan
+	set  *rawobj.Set
+	i    int
+	rank uint32
 }
 
-// rawVisitor takes the selected rows of one raw object.
+func (r *rawSource) object() objstore.Object { return r.set.Object(r.i) }
+
+// rawVisitor takes the selected rows of one raw object, with the place of each in its object, and is told when there are no more.
 type rawVisitor interface {
 	row(r *record.Row, s series, place uint32) error
 	done() error
 }
 
-func (q *query) eachRawOf(ctx context.Context, tp *targetPlan, open func(*targetPlan, uint32) rawVisitor) error {
+// eachRaw reads the raw objects of a plan, several at a time, with a visitor of its own for each. Objects are decoded as they come in and
+// never held whole.
+func (q *query) eachRaw(ctx context.Context, p *plan, open func(rawSource) rawVisitor) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(q.s.opts.Concurrency)
+	for _, tp := range p.targets {
+		if len(tp.raw) > 0 {
+			g.Go(func() error { return q.eachRawOf(gctx, tp, open) })
+		}
+	}
+	return g.Wait()
+}
+
+func (q *query) eachRawOf(ctx context.Context, tp *targetPlan, open func(rawSource) rawVisitor) error {
 	set, err := q.resolve(ctx, tp)
 	if err != nil {
 		return err
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(q.s.opts.Concurrency)
+	g.SetLimit(q.rawReaders())
 	for i := range set.Len() {
 		g.Go(func() error {
-			obj := set.Object(i)
-			return q.excuse(obj.Key, q.readObject(gctx, tp, set, i, open(tp, tp.rawRanks[obj.Key])))
+			src := rawSource{tp, set, i, tp.rawRanks[set.Object(i).Key]}
+			return q.excuse(set.Object(i).Key, q.readObject(gctx, src, always, open(src)))
 		})
 	}
 	return g.Wait()
 }
+
+// rawReaders is how many raw objects of a target are decoded at once. Decoding is what takes the time; one more each waits for the store.
+func (q *query) rawReaders() int { return min(q.s.opts.Concurrency, 2*q.s.opts.Decoders) }
 
 // resolve compares the raw objects with each other and with what is remembered of consumed ones: in the manifest, and in the sealed
 // days in which their first records lie.
@@ -117,10 +129,11 @@ func (q *query) knownRaw(ctx context.Context, tp *targetPlan) (map[string]*table
 
 // readObject hands the selected rows of one raw object to v: as tables of up to tableBytes, so that the filters search many lines at once
 // and an object is never held whole unless it is small.
-func (q *query) readObject(ctx context.Context, tp *targetPlan, set *rawobj.Set, i int, v rawVisitor) (err error) {
-	obj := set.Object(i)
+func (q *query) readObject(ctx context.Context, src rawSource, in span, v rawVisitor) (err error) {
+	tp, set, i, obj := src.tp, src.set, src.i, src.object()
+	in = span{max(in.first, tp.start), min(in.last, tp.end)}
 	if t := tp.tables[obj.Key]; t != nil && set.Skip(i) == 0 {
-		if err := q.searchTable(tp, t, v); err != nil {
+		if err := q.searchTable(t, in, v); err != nil {
 			return err
 		}
 		return v.done()
@@ -139,7 +152,7 @@ func (q *query) readObject(ctx context.Context, tp *targetPlan, set *rawobj.Set,
 		if err != nil {
 			return err
 		}
-		if err := q.searchTable(tp, t, v); err != nil {
+		if err := q.searchTable(t, in, v); err != nil {
 			return err
 		}
 		if !more {

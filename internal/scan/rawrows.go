@@ -9,30 +9,45 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"golang.org/x/sync/errgroup"
+
 	"lethe/internal/record"
 	"lethe/letheql"
 )
 
 // rawRows collects the selected rows of one raw object, which come in no order. With a limit it keeps no more than the first that many
-// in the direction of the query.
+// in the direction of the query. Once the rows of all raw objects together take more than budget bytes it gives up its own,
+// and goes on to find the bounds of their times.
 type rawRows struct {
-	q    *query
-	held *atomic.Int64
-	rank uint32
-	rows rows
+	q      *query
+	src    rawSource
+	held   *atomic.Int64
+	budget int64
+	// strict makes it an error to take more than the budget.
+	strict bool
+	mine   int64
+	rows   rows
+	// count, text, min and max describe all rows, also those that were given up.
+	count, text int64
+	min, max    int64
+	gaveUp      bool
 }
 
-// rawSlack is how many rows over the limit are collected before the surplus is thrown away.
-const rawSlack = 4096
+// rawSlack is how many rows over the limit are collected before the surplus is thrown away, and rawOverhead about what a row takes
+// besides its line.
+const (
+	rawSlack    = 4096
+	rawOverhead = 40
+)
 
-// readRaw reads the selected rows of the raw objects into memory, those of each object in order. Errors wrap letheql.ErrLimit where they
-// do not fit.
-func (q *query) readRaw(ctx context.Context, p *plan) ([]*rows, error) {
+// readRaw reads all raw objects and returns those with selected rows: with the rows, those of each object in order, as long as half of the
+// query's memory lasts; then without. The latter are read again when their time has come.
+func (q *query) readRaw(ctx context.Context, p *plan) ([]*pending, error) {
 	var held atomic.Int64
 	var mu sync.Mutex
 	var all []*rawRows
-	err := q.eachRaw(ctx, p, func(_ *targetPlan, rank uint32) rawVisitor {
-		r := &rawRows{q: q, held: &held, rank: rank}
+	err := q.eachRaw(ctx, p, func(src rawSource) rawVisitor {
+		r := &rawRows{q: q, src: src, held: &held, budget: q.s.opts.Memory / 2}
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, r)
@@ -41,20 +56,66 @@ func (q *query) readRaw(ctx context.Context, p *plan) ([]*rows, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []*rows
+	var out []*pending
 	for _, r := range all {
-		if r.rows.len() > 0 {
-			out = append(out, &r.rows)
+		if r.count > 0 {
+			out = append(out, q.pendRaw(r))
 		}
 	}
 	return out, nil
 }
 
-func (r *rawRows) row(row *record.Row, s series, place uint32) error {
-	d := &r.rows
-	if d.offsets == nil && r.q.sel.NeedLog {
-		d.offsets = []uint32{0}
+// loadRaw reads the rows of raw objects again, those within a span of time.
+func (q *query) loadRaw(ctx context.Context, work []*pending, within func(*pending) span) error {
+	var held atomic.Int64
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(q.rawReaders())
+	for _, p := range work {
+		g.Go(func() error {
+			r := &rawRows{q: q, src: *p.raw, held: &held, budget: 2 * q.s.opts.Memory, strict: true}
+			err := q.readObject(gctx, r.src, within(p), r)
+			p.rows = &r.rows
+			return q.excuse(r.src.object().Key, err)
+		})
 	}
+	return g.Wait()
+}
+
+func (r *rawRows) row(row *record.Row, s series, place uint32) error {
+	if r.count == 0 || row.Time < r.min {
+		r.min = row.Time
+	}
+	if r.count == 0 || row.Time > r.max {
+		r.max = row.Time
+	}
+	r.count++
+	r.text += int64(len(row.Log))
+	if r.gaveUp {
+		return nil
+	}
+	r.add(row, s, place)
+	size := int64(rawOverhead)
+	if r.q.sel.NeedLog {
+		size += int64(len(row.Log))
+	}
+	r.mine += size
+	if r.held.Add(size) > r.budget || len(r.rows.logs) > math.MaxInt32 {
+		if r.strict {
+			return fmt.Errorf("%w: the matching lines of one moment that are not compacted yet take more than %d bytes: compact them, or ask "+
+				"for more labels or a limit", letheql.ErrLimit, r.budget)
+		}
+		r.held.Add(-r.mine)
+		r.rows, r.mine, r.gaveUp = rows{}, 0, true
+		return nil
+	}
+	if limit := r.q.sel.Limit; limit > 0 && r.rows.len() >= 2*limit+rawSlack {
+		r.sort()
+	}
+	return nil
+}
+
+func (r *rawRows) add(row *record.Row, s series, place uint32) {
+	d := &r.rows
 	d.times = append(d.times, row.Time)
 	d.series = append(d.series, r.q.names.id(s))
 	d.pos = append(d.pos, place)
@@ -64,30 +125,13 @@ func (r *rawRows) row(row *record.Row, s series, place uint32) error {
 	if r.q.need.node {
 		d.node = append(d.node, r.q.names.value(row.Node))
 	}
-	size := int64(rawOverhead)
 	if r.q.sel.NeedLog {
-		if len(d.logs)+len(row.Log) > math.MaxUint32 {
-			return r.tooMuch()
+		if d.offsets == nil {
+			d.offsets = []uint32{0}
 		}
 		d.logs = append(d.logs, row.Log...)
 		d.offsets = append(d.offsets, uint32(len(d.logs)))
-		size += int64(len(row.Log))
 	}
-	if r.held.Add(size) > r.q.s.opts.Memory {
-		return r.tooMuch()
-	}
-	if limit := r.q.sel.Limit; limit > 0 && d.len() >= 2*limit+rawSlack {
-		r.sort()
-	}
-	return nil
-}
-
-// rawOverhead is about what a row takes besides its line.
-const rawOverhead = 40
-
-func (r *rawRows) tooMuch() error {
-	return fmt.Errorf("%w: the matching lines that are not compacted yet take more than %d bytes; they have to be put in order in memory: "+
-		"compact them, or ask for a shorter range, more labels or a limit", letheql.ErrLimit, r.q.s.opts.Memory)
 }
 
 func (r *rawRows) done() error {
@@ -116,9 +160,11 @@ func (r *rawRows) sort() {
 		}
 	}
 	sorted := d.take(picked)
-	sorted.rank = r.rank
+	sorted.rank = r.src.rank
 	sorted.segs = []segment{{from: 0, to: len(picked)}}
-	r.held.Add(int64(len(sorted.logs)-len(d.logs)) + rawOverhead*int64(sorted.len()-d.len()))
+	less := int64(len(sorted.logs)-len(d.logs)) + rawOverhead*int64(sorted.len()-d.len())
+	r.held.Add(less)
+	r.mine += less
 	r.rows = *sorted
 }
 

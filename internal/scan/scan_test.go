@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"lethe/internal/layout"
 	"lethe/internal/record"
 	"lethe/internal/scan"
 	"lethe/letheql"
@@ -111,6 +112,33 @@ func TestEqualsNaive(t *testing.T) {
 	}
 	if rows < 5_000 {
 		t.Errorf("only %d rows were compared", rows)
+	}
+}
+
+// TestMoreThanMemory compares with the naive evaluation where neither the raw objects nor the pages in flight fit into memory.
+func TestMoreThanMemory(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 1))
+	w := newWorld(t)
+	w.pad = 8000
+	w.random(r, 60)
+	for range 20 {
+		w.put(podDefault, w.padded(r, randomRows(r, podDefault)))
+	}
+	sc := newScanner(t, w.bucket, scan.Options{Memory: 1 << 20, GetBytes: 64 << 10, PageCache: -1, RawCache: -1})
+	for range 20 {
+		s := randomSelect(r)
+		s.Kind, s.Matchers = layout.Pod, nil
+		var stats letheql.Stats
+		got, err := collect(t.Context(), sc, s, &stats)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := diff(got, texts(s, w.naive(s))); d != "" {
+			t.Fatalf("%+v: %s", s, d)
+		}
+		if stats.RawBytes < 1<<20 {
+			t.Fatalf("only %d bytes are raw", stats.RawBytes)
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func (q *query) collectSeries(ctx context.Context, found *seriesSet) error {
 	if err != nil {
 		return err
 	}
-	err = q.eachRaw(ctx, p, func(*targetPlan, uint32) rawVisitor { return &rawSeries{q, found} })
+	err = q.eachRaw(ctx, p, func(rawSource) rawVisitor { return &rawSeries{q, found} })
 	if err != nil {
 		return err
 	}

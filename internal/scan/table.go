@@ -95,8 +95,8 @@ func (t *table) add(r *record.Row) {
 	t.offsets = append(t.offsets, uint32(len(t.logs)))
 }
 
-// searchTable hands the rows of a table that the query selects to v.
-func (q *query) searchTable(tp *targetPlan, t *table, v rawVisitor) error {
+// searchTable hands the rows of a table within a span that the query selects to v.
+func (q *query) searchTable(t *table, in span, v rawVisitor) error {
 	n := len(t.times)
 	if n == 0 {
 		return nil
@@ -104,12 +104,12 @@ func (q *query) searchTable(tp *targetPlan, t *table, v rawVisitor) error {
 	of := make([]series, len(t.origins))
 	allowed := make([]bool, len(t.origins))
 	for i, o := range t.origins {
-		of[i] = series{tp.target, o.group1, o.group2}
+		of[i] = series{t.target, o.group1, o.group2}
 		allowed[i] = q.allowsSeries(of[i]) && q.allowsOrigin(&o)
 	}
 	sel := linefilter.NewBitmap(n)
 	for i, at := range t.times {
-		if at >= tp.start && at <= tp.end && allowed[t.label[i]] {
+		if at >= in.first && at <= in.last && allowed[t.label[i]] {
 			sel.Set(i)
 		}
 	}
@@ -123,7 +123,7 @@ func (q *query) searchTable(tp *targetPlan, t *table, v rawVisitor) error {
 		o := &t.origins[t.label[i]]
 		s := &of[t.label[i]]
 		s.fill(&r)
-		if tp.target.Kind == layout.Pod {
+		if t.target.Kind == layout.Pod {
 			r.Stream, r.Node = o.stream, o.node
 		}
 		r.Time, r.Log = t.times[i], t.logs[t.offsets[i]:t.offsets[i+1]:t.offsets[i+1]]

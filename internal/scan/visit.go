@@ -35,7 +35,7 @@ func (q *query) visit(ctx context.Context, visit func(*letheql.Batch) error) err
 	if err != nil {
 		return err
 	}
-	err = q.eachRaw(ctx, p, func(*targetPlan, uint32) rawVisitor {
+	err = q.eachRaw(ctx, p, func(rawSource) rawVisitor {
 		return &rawBatches{q: q, visit: visit, open: map[batchKey]*letheql.Batch{}}
 	})
 	if err != nil {

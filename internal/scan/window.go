@@ -20,9 +20,12 @@ func (q *query) place(t int64) int64 {
 	return t
 }
 
-// pending is a page of a group of hours that has rows to give.
+// pending is a page of a block, or a raw object, that has rows to give: one of ref and raw is set.
 type pending struct {
 	ref *pageRef
+	raw *rawSource
+	// count and text are how many rows it selects, and how many bytes of lines; those of a raw object match, of a page they may.
+	count, text int64
 	// lo and hi bound its rows on the line, both included.
 	lo, hi int64
 	// rows are its matching rows once it was loaded; those over the line before the window are never looked at again.
@@ -32,11 +35,25 @@ type pending struct {
 }
 
 func (q *query) pend(r *pageRef) *pending {
-	p := &pending{ref: r, lo: q.place(r.min), hi: q.place(r.max)}
+	p := &pending{ref: r, count: int64(r.rows), text: r.text()}
+	p.bound(q, r.min, r.max)
+	return p
+}
+
+func (q *query) pendRaw(r *rawRows) *pending {
+	p := &pending{raw: &r.src, count: r.count, text: r.text}
+	p.bound(q, r.min, r.max)
+	if !r.gaveUp {
+		p.rows, p.count = &r.rows, int64(r.rows.len())
+	}
+	return p
+}
+
+func (p *pending) bound(q *query, first, last int64) {
+	p.lo, p.hi = q.place(first), q.place(last)
 	if p.lo > p.hi {
 		p.lo, p.hi = p.hi, p.lo
 	}
-	return p
 }
 
 // share is the part of a page's rows that lie on the line up to b, of those from a on, if they are spread evenly.
@@ -52,7 +69,7 @@ func (p *pending) share(a, b int64) float64 {
 // a window are loaded for it, several at a time, and kept for the next ones as long as memory allows.
 type slicer struct {
 	q    *query
-	raw  []*rows
+	raw  []*pending
 	emit func(*window) error
 	// limit is how many rows are wanted, 0 for all, and found how many have gone out.
 	limit, found int
@@ -74,7 +91,7 @@ func (s *slicer) enough() bool { return s.limit > 0 && s.found >= s.limit }
 
 // group emits the windows of the pages of opened blocks, and of raw rows, from a to b on the line.
 func (s *slicer) group(ctx context.Context, blocks []*openBlock, a, b int64) error {
-	var pages []*pending
+	pages := s.raw
 	for _, o := range blocks {
 		for _, r := range o.refs {
 			pages = append(pages, s.q.pend(r))
@@ -88,6 +105,8 @@ func (s *slicer) group(ctx context.Context, blocks []*openBlock, a, b int64) err
 			return err
 		}
 		if end == b {
+			// What reaches over the group goes on with the next one; that can only be raw objects.
+			s.raw = slices.DeleteFunc(pages, func(p *pending) bool { return p.done })
 			return nil
 		}
 		a = end + 1
@@ -105,8 +124,8 @@ func (s *slicer) end(pages []*pending, a, b int64) int64 {
 				break
 			}
 			share := p.share(a, end)
-			n += share * float64(p.ref.rows)
-			t += share * float64(p.ref.text()+rowOverhead*int64(p.ref.rows))
+			n += share * float64(p.count)
+			t += share * s.cost(p)
 		}
 		return t <= text && n <= rows
 	}
@@ -132,8 +151,7 @@ func (s *slicer) end(pages []*pending, a, b int64) int64 {
 
 // target returns how much text, and how many rows, a window may select.
 func (s *slicer) target() (text, rows float64) {
-	share := s.selectivity()
-	text = float64(s.q.s.opts.Memory) / 8 / share
+	text = float64(s.q.s.opts.Memory) / 8
 	if s.limit == 0 {
 		return text, math.Inf(1)
 	}
@@ -142,6 +160,15 @@ func (s *slicer) target() (text, rows float64) {
 		rows = max(rows, firstText/100*s.grown)
 	}
 	return text, rows
+}
+
+// cost is about how many bytes the matching rows of a page or a raw object take.
+func (s *slicer) cost(p *pending) float64 {
+	bytes := float64(p.text + rowOverhead*p.count)
+	if p.ref != nil {
+		bytes *= s.selectivity()
+	}
+	return bytes
 }
 
 // selectivity is the share of rows that match, as far as is known; a guess is never less than a hundredth.
@@ -164,7 +191,7 @@ func (s *slicer) window(ctx context.Context, pages []*pending, a, b int64) error
 		}
 		work = append(work, p)
 	}
-	if err := s.load(ctx, work, a, b); err != nil {
+	if err := s.load(ctx, pages, work, a, b); err != nil {
 		return err
 	}
 	w := &window{}
@@ -178,9 +205,6 @@ func (s *slicer) window(ctx context.Context, pages []*pending, a, b int64) error
 			}
 			p.rows = nil
 		}
-	}
-	for _, r := range s.raw {
-		w.add(r, in)
 	}
 	s.found += w.count
 	s.grown = min(s.grown*4, maxGrown)
@@ -211,60 +235,72 @@ func (w *window) add(r *rows, in span) {
 	}
 }
 
-// load loads the pages that are not loaded yet. A page that reaches over b is kept whole while memory allows; else only what lies in the
-// window is kept, and the page is loaded again for the next one.
-func (s *slicer) load(ctx context.Context, work []*pending, a, b int64) error {
-	var missing []*pending
+// load loads the pages, and the raw objects, of work that are not loaded yet. One that reaches over b is kept whole while memory allows; else
+// only what lies in the window is kept, and it is loaded again for the next one.
+func (s *slicer) load(ctx context.Context, all, work []*pending, a, b int64) error {
 	budget := float64(s.q.s.opts.Memory) * 5 / 8
-	for _, p := range work {
-		if p.rows == nil {
-			missing = append(missing, p)
-		} else {
+	for _, p := range all {
+		if p.rows != nil {
 			budget -= float64(p.rows.bytes())
 		}
 	}
+	missing := slices.DeleteFunc(slices.Clone(work), func(p *pending) bool { return p.rows != nil })
 	s.clip(missing, budget, b)
-	slices.SortFunc(missing, func(x, y *pending) int {
-		return cmp.Or(cmp.Compare(x.ref.in.plan.rank, y.ref.in.plan.rank), cmp.Compare(x.ref.page, y.ref.page))
-	})
-	refs := make([]*pageRef, len(missing))
-	byRef := make(map[*pageRef]*pending, len(missing))
-	for i, p := range missing {
-		refs[i], byRef[p.ref] = p.ref, p
-		p.rows = &rows{}
-	}
-	within := func(r *pageRef) span {
-		if byRef[r].clipped {
+	within := func(p *pending) span {
+		if p.clipped {
 			return s.q.times(a, b)
 		}
 		return s.q.times(a, math.MaxInt64)
+	}
+	var pages, raw []*pending
+	for _, p := range missing {
+		p.rows = &rows{}
+		if p.ref != nil {
+			pages = append(pages, p)
+		} else {
+			raw = append(raw, p)
+		}
+	}
+	if err := s.q.loadRaw(ctx, raw, within); err != nil {
+		return err
+	}
+	return s.loadPages(ctx, pages, within)
+}
+
+func (s *slicer) loadPages(ctx context.Context, pages []*pending, within func(*pending) span) error {
+	slices.SortFunc(pages, func(x, y *pending) int {
+		return cmp.Or(cmp.Compare(x.ref.in.plan.rank, y.ref.in.plan.rank), cmp.Compare(x.ref.page, y.ref.page))
+	})
+	refs := make([]*pageRef, len(pages))
+	byRef := make(map[*pageRef]*pending, len(pages))
+	for i, p := range pages {
+		refs[i], byRef[p.ref] = p.ref, p
 	}
 	limit := 0
 	if s.limit > 0 {
 		limit = s.limit - s.found
 	}
 	// Each page is handed out once, so no two calls write the same rows.
-	err := s.q.load(ctx, refs, within, func(r *pageRef, w *worker) error {
+	err := s.q.load(ctx, refs, func(r *pageRef) span { return within(byRef[r]) }, func(r *pageRef, w *worker) error {
 		byRef[r].rows = w.build(s.q, r, limit)
 		return nil
 	})
-	for _, p := range missing {
-		s.selected += int64(p.ref.rows)
+	for _, p := range pages {
+		s.selected += p.count
 		s.matched += int64(p.rows.len())
 	}
 	return err
 }
 
-// clip decides which of the pages that reach over b are not kept whole, so that those that are fit into the budget.
+// clip decides which of those that reach over b are not kept whole, so that those that are fit into the budget.
 func (s *slicer) clip(missing []*pending, budget float64, b int64) {
-	share := s.selectivity()
 	slices.SortFunc(missing, func(x, y *pending) int { return cmp.Compare(x.hi, y.hi) })
 	for _, p := range missing {
 		p.clipped = false
 		if p.hi <= b {
 			continue
 		}
-		budget -= share * float64(p.ref.text()+rowOverhead*int64(p.ref.rows))
+		budget -= s.cost(p)
 		p.clipped = budget < 0
 	}
 }

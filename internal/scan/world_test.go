@@ -44,6 +44,8 @@ type world struct {
 	lines  []line
 	ids    int
 	block  block.Options
+	// pad is how many bytes are added to each line at most.
+	pad int
 }
 
 func newWorld(t testing.TB) *world {
@@ -152,12 +154,21 @@ func (w *world) random(r *rand.Rand, objects int) {
 	waiting := map[layout.Target][]rawObject{}
 	for range objects {
 		t := targets[r.IntN(len(targets))]
-		waiting[t] = append(waiting[t], w.put(t, randomRows(r, t)))
+		waiting[t] = append(waiting[t], w.put(t, w.padded(r, randomRows(r, t))))
 		if n := len(waiting[t]); r.IntN(4) == 0 {
 			w.compact(waiting[t][:n])
 			waiting[t] = nil
 		}
 	}
+}
+
+func (w *world) padded(r *rand.Rand, rows []record.Row) []record.Row {
+	if w.pad > 0 {
+		for i := range rows {
+			rows[i].Log = append(rows[i].Log, strings.Repeat(" x", r.IntN(w.pad)/2)...)
+		}
+	}
+	return rows
 }
 
 func randomRows(r *rand.Rand, t layout.Target) []record.Row {
