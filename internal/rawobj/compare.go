@@ -172,6 +172,8 @@ func (s *Set) decideConsumed(ctx context.Context, f *family, ms []measured) erro
 		for _, m := range ms {
 			if at[m.body.Length] == m.body.Digest {
 				m.skip = m.body.Length
+				// It is remembered with the object that it lies in: when that is gone, nothing else says that its lines were there before it.
+				m.body.Names = append(m.body.Names, path.Base(c.object.Key))
 			}
 		}
 	}
