@@ -403,3 +403,34 @@ func TestRefusedOptions(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A target with nothing to do costs the reading of its manifest, and of nothing else, whatever it holds.
+func TestIdleTargetsCostNothing(t *testing.T) {
+	w := newWorld(t)
+	for i := range 5 {
+		w.upload(layout.Target{Kind: layout.Pod, Name: fmt.Sprint("ns", i)}, "a", linesAt(fmt.Sprint("a", i), epoch, 5))
+	}
+	w.run(nil)
+	w.settle("before", nil)
+	w.advance(48 * time.Hour)
+	w.run(nil) // seals
+	w.settle("sealed", nil)
+	calls := map[string]int{}
+	b := objtest.NewHooks(w.mem, objtest.Hooks{Before: func(_ context.Context, c objtest.Call) error {
+		if strings.HasPrefix(c.Key, "pod/ns") || strings.HasPrefix(c.Key, "raw/pod/ns") {
+			calls[fmt.Sprint(c.Op, " ", c.Key)]++
+		}
+		return nil
+	}})
+	if _, err := w.compactor(b, func(o *Options) { o.SweepInterval, o.SweepAge = 1000*time.Hour, time.Hour }).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for call, n := range calls {
+		if !strings.HasPrefix(call, "get ") || !strings.HasSuffix(call, "/manifest.json") || n != 1 {
+			t.Errorf("%s, %d times", call, n)
+		}
+	}
+	if len(calls) != 5 {
+		t.Errorf("%d calls", len(calls))
+	}
+}

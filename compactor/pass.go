@@ -96,14 +96,14 @@ func (p *pass) run(ctx context.Context) error {
 		}
 	}
 	var errs []error
+	var idle []layout.Target
 	if upkeep {
 		// First of all, so that a full disk can be freed (rule 16).
-		errs = append(errs, p.retain(ctx, all))
+		snaps, err := p.retain(ctx, all)
+		errs = append(errs, err)
+		idle = without(p.untidy(snaps), waiting)
 	}
-	errs = append(errs, p.each(ctx, waiting, p.compact))
-	if upkeep {
-		errs = append(errs, p.each(ctx, without(p.mineOf(all), waiting), p.compact))
-	}
+	errs = append(errs, p.each(ctx, waiting, p.compact), p.each(ctx, idle, p.compact))
 	if sweep {
 		errs = append(errs, p.each(ctx, p.mineOf(all), p.sweep))
 	}

@@ -17,12 +17,17 @@ var ErrRetention = errors.New("retention could not be recorded: nothing is delet
 	"If its disk is full, free a little space by hand and run again: what lies under quarantine/ may be deleted at any time, " +
 	"and consumed raw objects and replaced blocks are deleted without a put once their grace is over")
 
-// retain takes the hours that are not kept any more out of the manifests. Their objects are deleted as replaced ones, after the grace.
-func (p *pass) retain(ctx context.Context, all []layout.Target) error {
+// retain takes the hours that are not kept any more out of the manifests. Their objects are deleted as replaced ones, after the grace. It returns
+// the states that it began with.
+func (p *pass) retain(ctx context.Context, all []layout.Target) ([]catalog.Snapshot, error) {
 	targets, snaps, err := p.loadAll(ctx, all)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	return snaps, p.retainIn(ctx, targets, snaps)
+}
+
+func (p *pass) retainIn(ctx context.Context, targets []stored, snaps []catalog.Snapshot) error {
 	// What needs no put goes first: on a full disk it makes room for the swaps below.
 	for i := range snaps {
 		if !p.mine(snaps[i].Target) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"lethe/internal/catalog"
 	"lethe/internal/layout"
 	"lethe/objstore"
 )
@@ -83,6 +84,21 @@ func (p *pass) listTargets(ctx context.Context) ([]layout.Target, error) {
 // mineOf returns the targets of this compactor among all.
 func (p *pass) mineOf(all []layout.Target) []layout.Target {
 	return slices.DeleteFunc(slices.Clone(all), func(t layout.Target) bool { return !p.mine(t) })
+}
+
+// untidy returns the targets of this compactor whose state calls for work although no raw object may wait: names to drop, objects to
+// delete, blocks to merge, days to seal. Others cost nothing more than the reading of their manifests.
+func (p *pass) untidy(snaps []catalog.Snapshot) []layout.Target {
+	var out []layout.Target
+	for i := range snaps {
+		s := &snaps[i]
+		m := s.Manifest
+		if p.mine(s.Target) && (len(m.Consumed)+len(m.Replaced) > 0 ||
+			len(planMerges(m.Blocks, s.Date, p.mergePolicy())) > 0 || len(planSeal(m, s.Date, p.sealPolicy())) > 0) {
+			out = append(out, s.Target)
+		}
+	}
+	return out
 }
 
 // without returns the targets of all that are not among those of done.

@@ -1,0 +1,45 @@
+package compactor
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"lethe/internal/layout"
+	"lethe/objstore"
+)
+
+// BenchmarkSteadyHour counts the requests of an hour of passes, one a minute, over ten nodes that each upload once a minute for each of twenty
+// namespaces and for themselves, after the first hour has gone by. docs/operations.md works out what a store charges for them.
+func BenchmarkSteadyHour(b *testing.B) {
+	for b.Loop() {
+		w := newWorld(b)
+		c := w.compactor(w.mem, func(o *Options) { o.Retention.Interval, o.SweepInterval, o.SweepAge = 0, 0, 0 })
+		var n objstore.Counts
+		for minute := range 120 {
+			for node := range 10 {
+				at := w.Now().Add(-30 * time.Second)
+				name := fmt.Sprintf("n%d-%d", node, minute)
+				for ns := range 20 {
+					w.upload(layout.Target{Kind: layout.Pod, Name: fmt.Sprint("ns", ns)}, name, linesAt(fmt.Sprint(name, "-", ns), at, 2))
+				}
+				w.upload(layout.Target{Kind: layout.Node, Name: fmt.Sprint("n", node)}, name, linesAt(name, at, 2))
+			}
+			s, err := c.Run(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			if minute >= 60 {
+				n = add(n, s.Requests)
+			}
+			w.advance(time.Minute)
+		}
+		for name, count := range map[string]int64{
+			"lists": n.Lists, "gets": n.Gets, "heads": n.Stats, "puts": n.Puts, "deletes": n.Deletes, "listed": n.Listed,
+		} {
+			b.ReportMetric(float64(count)/60, name+"/min")
+		}
+	}
+}
+
+func add(a, b objstore.Counts) objstore.Counts { return a.Sub(objstore.Counts{}.Sub(b)) }
