@@ -21,8 +21,6 @@ import (
 	"lethe/objstore/objtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
 // truncated is a gzip body that ends early, behind some lines that decode.
 func truncated(t *testing.T, lines []line) []byte {
 	t.Helper()
@@ -432,5 +430,30 @@ func TestIdleTargetsCostNothing(t *testing.T) {
 	}
 	if len(calls) != 5 {
 		t.Errorf("%d calls", len(calls))
+	}
+}
+
+// No goroutine outlives a pass, however it ends.
+func TestNoGoroutineOutlivesAPass(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	defer goleak.VerifyNone(t, before)
+	for n := 1; n < 50; n += 6 {
+		w := newWorld(t)
+		for i := range 6 {
+			w.upload(layout.Target{Kind: layout.Pod, Name: fmt.Sprint("ns", i)}, "a", linesAt(fmt.Sprint("a", i), epoch, 5))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		b := objtest.NewHooks(w.mem, objtest.Hooks{Before: func(ctx context.Context, c objtest.Call) error {
+			if c.N == n {
+				cancel()
+			}
+			return ctx.Err()
+		}})
+		s, err := w.compactor(b, func(o *Options) { o.Concurrency, o.SingleWriter = 3, true }).Run(ctx)
+		if !errors.Is(err, context.Canceled) || s.Failed[classStopped] == 0 {
+			t.Fatalf("stopped at call %d: %v", n, err)
+		}
+		cancel()
+		w.check("cancelled")
 	}
 }

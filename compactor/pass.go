@@ -14,6 +14,9 @@ import (
 	"lethe/objstore"
 )
 
+// saveTimeout is how long writing the summary may take.
+const saveTimeout = 10 * time.Second
+
 // pass is one run over the bucket. Its mutex guards sum and pending.
 type pass struct {
 	*Compactor
@@ -227,7 +230,10 @@ func (p *pass) finish(ctx context.Context, err error) (*Summary, error) {
 		s.LastSuccess = s.Ended
 	}
 	s.Requests = p.bucket.Counts()
-	if serr := s.save(ctx, p.bucket, p.opts.Shard); serr != nil {
+	// A pass that was told to stop says what it has done all the same.
+	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer cancel()
+	if serr := s.save(saving, p.bucket, p.opts.Shard); serr != nil {
 		p.opts.Logger.Warn("the summary of the pass was not written", "err", serr)
 		if err == nil {
 			err = serr

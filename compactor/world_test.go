@@ -33,7 +33,7 @@ var (
 // world is a bucket with a clock, and what was put into it.
 type world struct {
 	t   testing.TB
-	mem *memstore.Bucket
+	mem objstore.Bucket
 
 	// clock, where it is set, takes the place of now.
 	clock func() time.Time
