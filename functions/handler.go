@@ -121,6 +121,7 @@ func (h *handler) routes() http.Handler {
 	mux.Handle("GET /-/healthy", h.with(h.healthy))
 	mux.Handle("GET /-/ready", h.with(h.ready))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(h.o.Gatherer, promhttp.HandlerOpts{DisableCompression: true}))
+	mux.Handle("GET /{$}", h.with(h.welcome))
 	mux.HandleFunc("/", h.unknown)
 	return mux
 }

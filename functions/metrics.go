@@ -5,47 +5,64 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"lethe/letheql"
 )
 
 // metrics of what is served.
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
-	gets     prometheus.Counter
-	lists    prometheus.Counter
-	fetched  prometheus.Counter
-	scanned  prometheus.Counter
-	returned prometheus.Counter
+	costs    []cost
+}
+
+// cost is a counter of what queries cost.
+type cost struct {
+	prometheus.Counter
+	of func(s *letheql.Stats) int64
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
-	}
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lethe_http_requests_total", Help: "Requests by route and status."}, []string{"route", "code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "lethe_http_request_duration_seconds", Help: "Time from a request to the end of its answer.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
 		}, []string{"route"}),
-		gets:     counter("lethe_query_gets_total", "Get requests to the store that queries made."),
-		lists:    counter("lethe_query_lists_total", "List requests to the store that queries made."),
-		fetched:  counter("lethe_query_fetched_bytes_total", "Bytes that queries fetched from the store."),
-		scanned:  counter("lethe_query_scanned_lines_total", "Lines that queries looked at."),
-		returned: counter("lethe_query_returned_lines_total", "Lines that queries returned."),
 	}
-	reg.MustRegister(m.requests, m.seconds, m.gets, m.lists, m.fetched, m.scanned, m.returned)
+	reg.MustRegister(m.requests, m.seconds)
+	for _, c := range []struct {
+		name, help string
+		of         func(s *letheql.Stats) int64
+	}{
+		{"gets", "Get requests to the store that queries made.", func(s *letheql.Stats) int64 { return s.Gets }},
+		{"lists", "List requests to the store that queries made.", func(s *letheql.Stats) int64 { return s.Lists }},
+		{"fetched_bytes", "Bytes that queries fetched from the store.", func(s *letheql.Stats) int64 { return s.BytesFetched }},
+		{"cache_hits", "Parts of blocks that queries found in the cache.", func(s *letheql.Stats) int64 { return s.CacheHits }},
+		{"blocks", "Blocks that queries planned to read.", func(s *letheql.Stats) int64 { return s.Blocks }},
+		{"blocks_pruned", "Blocks that bounds or indexes left out.", func(s *letheql.Stats) int64 { return s.BlocksPruned }},
+		{"pages", "Pages of blocks that queries planned to read.", func(s *letheql.Stats) int64 { return s.Pages }},
+		{"pages_pruned", "Pages that bounds or indexes left out.", func(s *letheql.Stats) int64 { return s.PagesPruned }},
+		{"raw_objects", "Raw objects of the backlog that queries read.", func(s *letheql.Stats) int64 { return s.RawObjects }},
+		{"scanned_lines", "Lines that queries looked at.", func(s *letheql.Stats) int64 { return s.LinesScanned }},
+		{"scanned_bytes", "Bytes of lines that queries looked at.", func(s *letheql.Stats) int64 { return s.BytesScanned }},
+		{"returned_lines", "Lines that queries returned.", func(s *letheql.Stats) int64 { return s.LinesReturned }},
+		{"index_errors", "Blocks with a damaged line index, which queries searched as a whole.", func(s *letheql.Stats) int64 { return s.IndexErrors }},
+	} {
+		counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "lethe_query_" + c.name + "_total", Help: c.help})
+		reg.MustRegister(counter)
+		m.costs = append(m.costs, cost{counter, c.of})
+	}
 	return m
 }
 
 func (m *metrics) observe(route string, status int, took time.Duration, n *note) {
 	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
-	if s := n.stats; s != nil {
-		m.gets.Add(float64(s.Gets))
-		m.lists.Add(float64(s.Lists))
-		m.fetched.Add(float64(s.BytesFetched))
-		m.scanned.Add(float64(s.LinesScanned))
-		m.returned.Add(float64(s.LinesReturned))
+	if n.stats == nil {
+		return
+	}
+	for _, c := range m.costs {
+		c.Add(float64(c.of(n.stats)))
 	}
 }

@@ -136,6 +136,7 @@ type stats struct {
 	LinesScanned  int64   `json:"linesScanned"`
 	LinesReturned int64   `json:"linesReturned"`
 	BytesScanned  int64   `json:"bytesScanned"`
+	IndexErrors   int64   `json:"indexErrors"`
 	PlanSeconds   float64 `json:"planSeconds"`
 	RunSeconds    float64 `json:"runSeconds"`
 }
@@ -146,7 +147,7 @@ func statsOf(s *letheql.Stats) *stats {
 	}
 	return &stats{
 		s.Targets, s.Hours, s.Blocks, s.BlocksPruned, s.RawObjects, s.RawBytes, s.Pages, s.PagesPruned, s.Lists, s.Gets,
-		s.BytesFetched, s.CacheHits, s.LinesScanned, s.LinesReturned, s.BytesScanned,
+		s.BytesFetched, s.CacheHits, s.LinesScanned, s.LinesReturned, s.BytesScanned, s.IndexErrors,
 		time.Duration(s.PlanNanos).Seconds(), time.Duration(s.RunNanos).Seconds(),
 	}
 }

@@ -28,6 +28,15 @@ func TestProbes(t *testing.T) {
 	if status, _, body := get(t, s, "/metrics"); status != http.StatusOK || !strings.Contains(body, `lethe_http_requests_total{code="503",route="GET /-/ready"} 1`) {
 		t.Error(status, body)
 	}
+	if status, _, body := get(t, s, "/"); status != http.StatusOK || !strings.HasPrefix(body, "Lethe test: ") {
+		t.Error(status, body)
+	}
+	if _, _, body := get(t, s, query); !strings.Contains(body, `"gets":7`) {
+		t.Error(body)
+	}
+	if _, _, body := get(t, s, "/metrics"); !strings.Contains(body, "lethe_query_gets_total 7") || !strings.Contains(body, "lethe_query_index_errors_total 0") {
+		t.Error(body)
+	}
 	if status, _, body := get(t, s, "/api/v1/nothing"); status != http.StatusNotFound || !strings.Contains(body, `"status":"error"`) {
 		t.Error(status, body)
 	}

@@ -52,6 +52,14 @@ func (p *program) engineOptions() letheql.Options {
 	return letheql.Options{
 		MaxQueryBytes: int(q.MaxLength), IngestDelay: orNone(q.IngestDelay.Std()), MaxPoints: q.MaxPoints.N, MaxSeries: q.MaxSeries.N,
 		MaxBuffer: int64(q.MaxMemory), MaxSamples: int(q.MaxMemory) / bytesPerValue,
-		MaxRange: q.MaxRange.Std(), DefaultLimit: max(q.Limit.N, 1), Timeout: orNone(q.Timeout.Std()),
+		MaxRange: q.MaxRange.Std(), DefaultLimit: p.defaultLimit(), Timeout: orNone(q.Timeout.Std()),
 	}
+}
+
+// defaultLimit is how many lines a request gets that does not say. Where query.limit is 0, for all, it is as many as a request may ask for.
+func (p *program) defaultLimit() int {
+	if n := p.config.Query.Limit.N; n > 0 {
+		return n
+	}
+	return p.config.Query.MaxLimit.N
 }
