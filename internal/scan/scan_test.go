@@ -125,7 +125,7 @@ func TestMoreThanMemory(t *testing.T) {
 		w.put(podDefault, w.padded(r, randomRows(r, podDefault)))
 	}
 	sc := newScanner(t, w.bucket, scan.Options{Memory: 1 << 20, GetBytes: 64 << 10, PageCache: -1, RawCache: -1})
-	for range 20 {
+	for range 8 {
 		s := randomSelect(r)
 		s.Kind, s.Matchers = layout.Pod, nil
 		var stats letheql.Stats
