@@ -166,7 +166,10 @@ func (l *lifter) braces() {
 
 // chain reads all filters and stages that follow each other and blanks them.
 func (l *lifter) chain() error {
-	c := chain{pos: l.i, op: l.src[l.i:min(l.i+2, len(l.src))]}
+	c := chain{pos: l.i, op: l.src[l.i : l.i+1]}
+	if two := l.src[l.i:min(l.i+2, len(l.src))]; strings.ContainsAny(two[1:], "=~") {
+		c.op = two
+	}
 	switch l.prev {
 	case prevWord:
 		c.starts = []int{l.wordStart}

@@ -239,7 +239,8 @@ func (s *Selector) attach(stages pipeline.Pipeline) {
 		switch x := st.(type) {
 		case *pipeline.LineFilter:
 			if !formatted {
-				s.Filters = append(s.Filters, LineFilter{Op: filterOp(x.Op), Text: x.Text})
+				op, text := x.Single()
+				s.Filters = append(s.Filters, LineFilter{Op: filterOp(op), Text: text})
 				continue
 			}
 		case *pipeline.LineFormat:

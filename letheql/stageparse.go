@@ -33,18 +33,28 @@ func (p *stageParser) next() (pipeline.Stage, error) {
 	return nil, nil
 }
 
+// lineFilter reads an operator and its text, or several texts joined by or.
 func (p *stageParser) lineFilter(at int) (pipeline.Stage, error) {
 	op := p.src[at : at+2]
 	pos := skipSpace(p.src, at+2)
-	text, end, err := p.str(pos)
-	if err != nil {
-		return nil, err
+	var texts []string
+	var starts []int
+	for {
+		text, end, err := p.str(pos)
+		if err != nil {
+			return nil, err
+		}
+		texts, starts, p.i = append(texts, text), append(starts, pos), end
+		next, ok := strings.CutPrefix(p.src[skipSpace(p.src, end):], "or")
+		pos = skipSpace(p.src, len(p.src)-len(next))
+		if !ok || pos >= len(p.src) || !isQuote(p.src[pos]) {
+			break
+		}
 	}
-	f, err := pipeline.NewLineFilter(op, text)
+	f, bad, err := pipeline.NewLineFilter(op, texts...)
 	if err != nil {
-		return nil, errorAt(p.src, pos, "%s", err)
+		return nil, errorAt(p.src, starts[bad], "%s", err)
 	}
-	p.i = end
 	return f, nil
 }
 

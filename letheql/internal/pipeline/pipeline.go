@@ -45,41 +45,64 @@ func (p Pipeline) Process(e *Entry) bool {
 type LineFilter struct {
 	// Op is one of |= != |~ !~.
 	Op string
-	// Text is searched for, or an RE2 expression that need not match the whole line.
-	Text string
-	lit  []byte
-	re   *regexp.Regexp
+	// Texts are searched for, or RE2 expressions that need not match the whole line. A line that holds one of them holds the filter.
+	Texts []string
+	lit   []byte
+	re    *regexp.Regexp
 }
 
-// NewLineFilter returns a filter, or why its expression does not compile.
-func NewLineFilter(op, text string) (*LineFilter, error) {
-	f := &LineFilter{Op: op, Text: text, lit: []byte(text)}
-	if op == "|~" || op == "!~" {
-		re, err := regexp.Compile(text)
-		if err != nil {
-			return nil, err
+// NewLineFilter returns a filter. An expression that does not compile gives its index and why.
+func NewLineFilter(op string, texts ...string) (f *LineFilter, bad int, err error) {
+	f = &LineFilter{Op: op, Texts: texts, lit: []byte(texts[0])}
+	if f.isRegexp() {
+		for i, text := range texts {
+			if _, err := regexp.Compile(text); err != nil {
+				return nil, i, err
+			}
 		}
-		f.re = re
 	}
-	return f, nil
+	if op, text := f.Single(); op == "|~" || op == "!~" {
+		f.re, err = regexp.Compile(text)
+	}
+	return f, 0, err
+}
+
+func (f *LineFilter) isRegexp() bool { return f.Op == "|~" || f.Op == "!~" }
+
+// Single returns the filter as one of a single text: several are an expression of alternatives.
+func (f *LineFilter) Single() (op, text string) {
+	if len(f.Texts) == 1 {
+		return f.Op, f.Texts[0]
+	}
+	parts := make([]string, len(f.Texts))
+	for i, t := range f.Texts {
+		parts[i] = "(?:" + t + ")"
+		if !f.isRegexp() {
+			parts[i] = regexp.QuoteMeta(t)
+		}
+	}
+	return map[bool]string{true: "|~", false: "!~"}[f.Op[0] == '|'], strings.Join(parts, "|")
 }
 
 // String implements Stage.
-func (f *LineFilter) String() string { return f.Op + " " + Quote(f.Text) }
+func (f *LineFilter) String() string {
+	parts := make([]string, len(f.Texts))
+	for i, t := range f.Texts {
+		parts[i] = Quote(t)
+	}
+	return f.Op + " " + strings.Join(parts, " or ")
+}
 
 // Labels implements Stage.
 func (f *LineFilter) Labels() []string { return nil }
 
 // Process implements Stage.
-func (f *LineFilter) Process(e *Entry) bool { return f.Match(e.Line) }
-
-// Match reports whether the filter keeps a line.
-func (f *LineFilter) Match(line []byte) bool {
+func (f *LineFilter) Process(e *Entry) bool {
 	var found bool
 	if f.re != nil {
-		found = f.re.Match(line)
+		found = f.re.Match(e.Line)
 	} else {
-		found = bytes.Contains(line, f.lit)
+		found = bytes.Contains(e.Line, f.lit)
 	}
 	return found == (f.Op[0] == '|')
 }
