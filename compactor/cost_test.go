@@ -9,9 +9,15 @@ import (
 	"lethe/objstore"
 )
 
-// BenchmarkSteadyHour counts the requests of an hour of passes, one a minute, over ten nodes that each upload once a minute for each of twenty
+// BenchmarkSteadyHour counts the requests of an hour of passes, one a minute and one in five, over ten nodes that each upload once a minute for each of twenty
 // namespaces and for themselves, after the first hour has gone by. docs/operations.md works out what a store charges for them.
 func BenchmarkSteadyHour(b *testing.B) {
+	for _, every := range []int{1, 5} {
+		b.Run(fmt.Sprintf("every=%dm", every), func(b *testing.B) { steadyHour(b, every) })
+	}
+}
+
+func steadyHour(b *testing.B, every int) {
 	for b.Loop() {
 		w := newWorld(b)
 		c := w.compactor(w.mem, func(o *Options) { o.Retention.Interval, o.SweepInterval, o.SweepAge = 0, 0, 0 })
@@ -25,6 +31,10 @@ func BenchmarkSteadyHour(b *testing.B) {
 				}
 				w.upload(layout.Target{Kind: layout.Node, Name: fmt.Sprint("n", node)}, name, linesAt(name, at, 2))
 			}
+			w.advance(time.Minute)
+			if minute%every != 0 {
+				continue
+			}
 			s, err := c.Run(b.Context())
 			if err != nil {
 				b.Fatal(err)
@@ -32,7 +42,6 @@ func BenchmarkSteadyHour(b *testing.B) {
 			if minute >= 60 {
 				n = add(n, s.Requests)
 			}
-			w.advance(time.Minute)
 		}
 		for name, count := range map[string]int64{
 			"lists": n.Lists, "gets": n.Gets, "heads": n.Stats, "puts": n.Puts, "deletes": n.Deletes, "listed": n.Listed,

@@ -57,6 +57,9 @@ type MergePlan struct {
 // Plan returns what a pass would do now with everything due: retention, upkeep and sweeping too. It writes nothing.
 func (c *Compactor) Plan(ctx context.Context) (*Plan, error) {
 	p := c.newPass(ctx)
+	if err := p.askHeld(ctx); err != nil {
+		return nil, err
+	}
 	if _, err := p.listRaw(ctx); err != nil {
 		return nil, err
 	}

@@ -77,12 +77,8 @@ func (p *pass) run(ctx context.Context) error {
 	if err := p.recall(ctx); err != nil {
 		return err
 	}
-	if p.opts.Held != nil {
-		held, err := p.opts.Held(ctx)
-		if err != nil {
-			return fmt.Errorf("asking which raw objects alert rules wait for: %w", err)
-		}
-		p.held = held
+	if err := p.askHeld(ctx); err != nil {
+		return err
 	}
 	waiting, err := p.listRaw(ctx)
 	if err != nil {
@@ -116,6 +112,19 @@ func (p *pass) run(ctx context.Context) error {
 	if !p.enough() {
 		p.mark(upkeep, sweep)
 	}
+	return nil
+}
+
+// askHeld asks which raw objects alert rules wait for. An answer that is older than the manifests holds too much, never too little.
+func (p *pass) askHeld(ctx context.Context) error {
+	if p.opts.Held == nil {
+		return nil
+	}
+	held, err := p.opts.Held(ctx)
+	if err != nil {
+		return fmt.Errorf("asking which raw objects alert rules wait for: %w", err)
+	}
+	p.held = held
 	return nil
 }
 

@@ -21,10 +21,10 @@ var ErrRetention = errors.New("retention could not be recorded: nothing is delet
 // the states that it began with.
 func (p *pass) retain(ctx context.Context, all []layout.Target) ([]catalog.Snapshot, error) {
 	targets, snaps, err := p.loadAll(ctx, all)
-	if err != nil {
+	if ctx.Err() != nil {
 		return nil, err
 	}
-	return snaps, p.retainIn(ctx, targets, snaps)
+	return snaps, errors.Join(err, p.retainIn(ctx, targets, snaps))
 }
 
 func (p *pass) retainIn(ctx context.Context, targets []stored, snaps []catalog.Snapshot) error {
@@ -105,7 +105,7 @@ func (p *pass) planCuts(ctx context.Context, targets []stored) ([]cut, error) {
 	})
 }
 
-// loadAll reads the manifests of targets. One that cannot be read is left out, counted and logged: retention of the others goes on.
+// loadAll reads the manifests of targets. One that cannot be read is left out, counted, logged and in the error: retention of the others goes on.
 func (p *pass) loadAll(ctx context.Context, all []layout.Target) ([]stored, []catalog.Snapshot, error) {
 	var mu sync.Mutex
 	var targets []stored
@@ -128,10 +128,7 @@ func (p *pass) loadAll(ctx context.Context, all []layout.Target) ([]stored, []ca
 	})
 	slices.SortFunc(targets, func(a, b stored) int { return a.Target.Compare(b.Target) })
 	slices.SortFunc(snaps, func(a, b catalog.Snapshot) int { return a.Target.Compare(b.Target) })
-	if ctx.Err() != nil {
-		return nil, nil, err
-	}
-	return targets, snaps, nil
+	return targets, snaps, err
 }
 
 // cutTarget takes hours out of one manifest. After a lost swap it does so again with the new one: what it takes is named by hours, which a
