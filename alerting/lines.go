@@ -106,9 +106,9 @@ func (e *Evaluator) countWindow(ctx context.Context, c *counter, v View, through
 
 // countLate adds late lines to all counters: the engine evaluates them in batches of bounded size, as it evaluates a window.
 func (e *Evaluator) countLate(ctx context.Context, cs []*counter, v View, q LateSelect, ev *evaluation) error {
-	batch := &memory{}
+	batch := &Memory{}
 	flush := func() error {
-		defer batch.reset()
+		defer batch.Reset()
 		for _, c := range cs {
 			if c.err == nil && !batch.empty() {
 				c.err = e.countBatch(ctx, c, batch)
@@ -123,7 +123,7 @@ func (e *Evaluator) countLate(ctx context.Context, cs []*counter, v View, q Late
 		if err != nil {
 			return err
 		}
-		batch.add(row)
+		batch.Add(row)
 		ev.late++
 		if batch.bytes >= lateBatch {
 			if err := flush(); err != nil {
@@ -134,7 +134,7 @@ func (e *Evaluator) countLate(ctx context.Context, cs []*counter, v View, q Late
 	return flush()
 }
 
-func (e *Evaluator) countBatch(ctx context.Context, c *counter, batch *memory) error {
+func (e *Evaluator) countBatch(ctx context.Context, c *counter, batch *Memory) error {
 	for row, err := range e.opts.Engine.Lines(ctx, batch, c.rule.Expr, batch.first, batch.last) {
 		if err != nil {
 			return err

@@ -18,19 +18,19 @@ import (
 	"lethe/letheql"
 )
 
-// memory is a source of lines held in memory: late lines, and those of rule tests. It keeps rows in the order of adding where they have
+// Memory is a source of lines held in memory: late lines, and those of rule tests. It keeps rows in the order of adding where they have
 // one time and one series.
-type memory struct {
+type Memory struct {
 	rows  []KindRow
 	bytes int
 	// first and last time of the rows.
 	first, last int64
 }
 
-var _ letheql.Source = (*memory)(nil)
+var _ letheql.Source = (*Memory)(nil)
 
-// add copies the row.
-func (m *memory) add(r KindRow) {
+// Add copies the row.
+func (m *Memory) Add(r KindRow) {
 	r.Log = bytes.Clone(r.Log)
 	if m.empty() {
 		m.first, m.last = r.Time, r.Time
@@ -40,9 +40,10 @@ func (m *memory) add(r KindRow) {
 	m.bytes += len(r.Log) + 64
 }
 
-func (m *memory) empty() bool { return len(m.rows) == 0 }
+func (m *Memory) empty() bool { return len(m.rows) == 0 }
 
-func (m *memory) reset() { m.rows, m.bytes = m.rows[:0], 0 }
+// Reset forgets all rows.
+func (m *Memory) Reset() { m.rows, m.bytes = m.rows[:0], 0 }
 
 // filter decides about a line.
 type filter func(line []byte) bool
@@ -71,7 +72,7 @@ func compileFilters(fs []letheql.LineFilter) ([]filter, error) {
 }
 
 // selected returns the rows that q selects, in time order.
-func (m *memory) selected(q letheql.Select) ([]KindRow, error) {
+func (m *Memory) selected(q letheql.Select) ([]KindRow, error) {
 	filters, err := compileFilters(q.Filters)
 	if err != nil {
 		return nil, err
@@ -106,7 +107,7 @@ func target(r *KindRow) string {
 }
 
 // Lines implements letheql.Source.
-func (m *memory) Lines(ctx context.Context, q letheql.Select, stats *letheql.Stats) iter.Seq2[record.Row, error] {
+func (m *Memory) Lines(ctx context.Context, q letheql.Select, stats *letheql.Stats) iter.Seq2[record.Row, error] {
 	return func(yield func(record.Row, error) bool) {
 		rows, err := m.selected(q)
 		if err != nil {
@@ -132,7 +133,7 @@ func (m *memory) Lines(ctx context.Context, q letheql.Select, stats *letheql.Sta
 }
 
 // Visit implements letheql.Source, with one batch for each run of rows of one series.
-func (m *memory) Visit(ctx context.Context, q letheql.Select, stats *letheql.Stats, visit func(*letheql.Batch) error) error {
+func (m *Memory) Visit(ctx context.Context, q letheql.Select, stats *letheql.Stats, visit func(*letheql.Batch) error) error {
 	rows, err := m.selected(q)
 	if err != nil {
 		return err
@@ -143,8 +144,13 @@ func (m *memory) Visit(ctx context.Context, q letheql.Select, stats *letheql.Sta
 		}
 		r := &rows[i]
 		b := &letheql.Batch{
-			Namespace: r.Namespace, Pod: r.Pod, Container: r.Container, Stream: r.Stream, Node: r.Node, Process: r.Process,
-			Times: []int64{r.Time},
+			Namespace: r.Namespace, Pod: r.Pod, Container: r.Container, Process: r.Process, Times: []int64{r.Time},
+		}
+		if q.NeedStream {
+			b.Stream = r.Stream
+		}
+		if q.NeedNode || q.Kind == layout.Node {
+			b.Node = r.Node
 		}
 		if q.NeedSize {
 			b.Sizes = []int32{int32(len(r.Log))} //nolint:gosec // a line is at most record.MaxLineBytes long
@@ -160,7 +166,7 @@ func (m *memory) Visit(ctx context.Context, q letheql.Select, stats *letheql.Sta
 }
 
 // Series implements letheql.Source.
-func (m *memory) Series(ctx context.Context, q letheql.Select, stats *letheql.Stats) ([]labels.Labels, error) {
+func (m *Memory) Series(ctx context.Context, q letheql.Select, stats *letheql.Stats) ([]labels.Labels, error) {
 	rows, err := m.selected(q)
 	if err != nil {
 		return nil, err
@@ -179,6 +185,6 @@ func (m *memory) Series(ctx context.Context, q letheql.Select, stats *letheql.St
 }
 
 // Explain implements letheql.Source: memory has nothing to plan.
-func (m *memory) Explain(context.Context, letheql.Select) (*letheql.Plan, error) {
+func (m *Memory) Explain(context.Context, letheql.Select) (*letheql.Plan, error) {
 	return &letheql.Plan{}, nil
 }

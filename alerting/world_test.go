@@ -197,7 +197,7 @@ func (v *worldView) Arrived() iter.Seq[Arrival] {
 }
 
 func (v *worldView) Window() letheql.Source {
-	m := &memory{}
+	m := &Memory{}
 	done := map[int]bool{}
 	for k, o := range v.w.objects {
 		if done[o.content] || v.stored[o.content] == nil && (!v.listed[k] || v.consumed[k]) {
@@ -208,14 +208,14 @@ func (v *worldView) Window() letheql.Source {
 			return gone{m}
 		}
 		for _, r := range o.rows {
-			m.add(KindRow{layout.Pod, r})
+			m.Add(KindRow{layout.Pod, r})
 		}
 	}
 	return m
 }
 
 // gone is a source whose object was deleted since it was listed.
-type gone struct{ *memory }
+type gone struct{ *Memory }
 
 func (gone) Lines(context.Context, letheql.Select, *letheql.Stats) iter.Seq2[record.Row, error] {
 	return func(yield func(record.Row, error) bool) { yield(record.Row{}, ErrGone) }
@@ -335,7 +335,7 @@ func (w *world) evaluator(t *testing.T, n Notifier, rules ...rulefile.Rule) harn
 	p := &port{world: w, lines: map[string]int{}, fail: func(string) error { return nil }}
 	id := 0
 	e, err := New([]rulefile.Group{{File: "f.yml", Name: "g", Rules: rules}}, Options{
-		Store: p, Arrivals: w, Source: &memory{}, Engine: p, Notifier: n, IngestDelay: time.Minute, Late: lateTest,
+		Store: p, Arrivals: w, Source: &Memory{}, Engine: p, Notifier: n, IngestDelay: time.Minute, Late: lateTest,
 		Now: func() time.Time { return w.now }, NewID: func() string { id++; return fmt.Sprintf("%p-%d", p, id) },
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"lethe/alerting"
 	"lethe/alerting/rulefile"
+	"lethe/alerting/ruletest"
 	"lethe/objstore"
 )
 
@@ -27,11 +29,16 @@ var (
 
 func (p *program) rulesCommand() *cli.Command {
 	return &cli.Command{
-		Name: "rules", Usage: "check alerting rules",
+		Name: "rules", Usage: "check and test alerting rules",
 		Subcommands: []*cli.Command{
 			{
 				Name: "check", Usage: "read rule files, and print every error with its file, line and column", ArgsUsage: "FILE...",
 				Action: p.action(1, -1, func(_ context.Context, args []string) error { return p.checkRules(args) }),
+			},
+			{
+				Name: "test", Usage: "run tests of rules: log lines go in, and alerts are expected", ArgsUsage: "FILE...",
+				Description: "docs/alerting.md describes the form of the files.",
+				Action:      p.action(1, -1, func(ctx context.Context, args []string) error { return p.testRules(ctx, args) }),
 			},
 		},
 	}
@@ -68,6 +75,31 @@ func (p *program) checkRules(names []string) error {
 		return errRules
 	}
 	return nil
+}
+
+// testRules runs test files and prints what was not met.
+func (p *program) testRules(ctx context.Context, names []string) error {
+	var failed []ruletest.Failure
+	for _, name := range names {
+		dir, base := filepath.Split(filepath.Clean(name))
+		checked, failures, err := ruletest.Run(ctx, parents{dir}, base)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(p.stdout, "%s: %d expectations, %d not met\n", name, checked, len(failures)); err != nil {
+			return err
+		}
+		failed = append(failed, failures...)
+	}
+	return ruletest.Failed(failed)
+}
+
+// parents is a folder in which a name may also lead out of it, as ../rules.yaml does: test files name the rules that they test so.
+type parents struct{ dir string }
+
+// Open implements fs.FS.
+func (f parents) Open(name string) (fs.File, error) {
+	return os.Open(filepath.Join(f.dir, filepath.FromSlash(name)))
 }
 
 // loadRules reads all rule files that are configured.
