@@ -59,7 +59,7 @@ func MinIO(t testing.TB) Server {
 // NewBucket makes a bucket of a new name.
 func (s Server) NewBucket(t testing.TB) string {
 	t.Helper()
-	client, err := minio.New(s.Endpoint, &minio.Options{Creds: credentials.NewStaticV4(s.User, s.Password, "")})
+	client, err := s.Client()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +68,16 @@ func (s Server) NewBucket(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// Client returns a client of the root user that keeps no connections, so that no goroutine is left of it.
+func (s Server) Client() (*minio.Client, error) {
+	transport, err := minio.DefaultTransport(false)
+	if err != nil {
+		return nil, err
+	}
+	transport.DisableKeepAlives = true
+	return minio.New(s.Endpoint, &minio.Options{Creds: credentials.NewStaticV4(s.User, s.Password, ""), Transport: transport})
 }
 
 // URL returns the address of a bucket, with an optional prefix, as the command line takes it: "bucket" or "bucket/prefix".

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
+	"go.uber.org/goleak"
 
 	"lethe/objstore"
 	"lethe/objstore/objtest"
@@ -30,7 +30,7 @@ func TestContentEncodingIsNotUndone(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	agent, err := minio.New(s.Endpoint, &minio.Options{Creds: credentials.NewStaticV4(s.User, s.Password, "")})
+	agent, err := s.Client()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,3 +48,6 @@ func TestContentEncodingIsNotUndone(t *testing.T) {
 		t.Errorf("read %d bytes, %v, want %d", len(got), err, body.Len())
 	}
 }
+
+// No request leaves a goroutine behind, whatever became of it.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
