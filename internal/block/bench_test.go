@@ -76,20 +76,26 @@ func BenchmarkWriter(b *testing.B) {
 
 func BenchmarkIndexWriter(b *testing.B) {
 	rows := generate(1, benchRows)
-	n := int64(0)
+	var pages []page
+	n, size := int64(0), 0
 	for i := range rows {
+		if size == 0 {
+			pages = append(pages, page{})
+		}
+		pages[len(pages)-1].add(&rows[i], false)
 		n += int64(len(rows[i].Log))
+		if size += len(rows[i].Log); size > 1<<20 {
+			size = 0
+		}
 	}
 	b.SetBytes(n)
 	defer reportCPU(b, n)()
 	for b.Loop() {
 		w := newIndexWriter()
-		for i := range rows {
-			w.addLine(rows[i].Log)
-			if i%5000 == 4999 {
-				w.trigrams.endPage(false)
-				w.grams.endPage()
-				w.endGroup(120_000)
+		for i := range pages {
+			w.addPage(pages[i].log, pages[i].offsets, false)
+			if i%8 == 7 {
+				w.endGroup(1_200_000)
 			}
 		}
 		w.finish()

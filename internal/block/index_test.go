@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"lethe/internal/linefilter"
@@ -246,5 +247,21 @@ func TestSmallBlocksAreIndexed(t *testing.T) {
 	got, err := f.Candidates(linefilter.Need{Op: linefilter.Literal, Literal: []byte("4bf92f3577b34da6a3ce929d0e0e4736")})
 	if err != nil || got.Count() > len(f.Pages())/2 {
 		t.Fatalf("%d candidates of %d pages, %v", got.Count(), len(f.Pages()), err)
+	}
+}
+
+// TestFoldsToASCII states which code points beyond ASCII a case-insensitive ASCII letter matches: those that pages are marked for.
+func TestFoldsToASCII(t *testing.T) {
+	var got []rune
+	for r := rune(utf8.RuneSelf); r <= unicode.MaxRune; r++ {
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			if f < utf8.RuneSelf {
+				got = append(got, r)
+				break
+			}
+		}
+	}
+	if want := string(longS) + string(kelvin); string(got) != want {
+		t.Fatalf("%q, want %q", string(got), want)
 	}
 }
