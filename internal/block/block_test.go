@@ -94,8 +94,8 @@ func same(t testing.TB, want, got []record.Row) {
 }
 
 func TestRoundTrip(t *testing.T) {
-	rows := generate(1, 30_000)
-	object, meta := build(t, podTarget, rows, Options{RowGroupRows: 7000, PageBytes: 200_000})
+	rows := generate(1, 12_000)
+	object, meta := build(t, podTarget, rows, Options{RowGroupRows: 2500, PageBytes: 80_000})
 	sum := sha256.Sum256(object)
 	if meta.SHA256 != hex.EncodeToString(sum[:]) || meta.Size != int64(len(object)) || meta.Rows != int64(len(rows)) {
 		t.Fatalf("meta %+v of %d bytes, %d rows", meta, len(object), len(rows))
@@ -146,7 +146,7 @@ func oddRows(r *rand.Rand, kind layout.Kind, n int) []record.Row {
 
 func TestRoundTripOfOddRows(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 1))
-	for i := range 60 {
+	for i := range 30 {
 		target := podTarget
 		if i%2 == 1 {
 			target = nodeTarget
@@ -306,10 +306,10 @@ func (f *failing) Write(p []byte) (int, error) {
 }
 
 func TestWriteErrors(t *testing.T) {
-	rows := generate(3, 5000)
-	_, meta := build(t, podTarget, rows, Options{RowGroupRows: 1000})
-	for left := 0; left < int(meta.Size); left += int(meta.Size)/50 + 1 {
-		w, err := NewWriter(&failing{left: left}, podTarget, Options{RowGroupRows: 1000})
+	rows := generate(3, 1500)
+	_, meta := build(t, podTarget, rows, Options{RowGroupRows: 300})
+	for left := 0; left < int(meta.Size); left += int(meta.Size)/20 + 1 {
+		w, err := NewWriter(&failing{left: left}, podTarget, Options{RowGroupRows: 300})
 		if err != nil {
 			t.Fatal(err)
 		}

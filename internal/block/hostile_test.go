@@ -70,7 +70,7 @@ func TestDamagedBlocks(t *testing.T) {
 	object, meta := build(t, podTarget, rows, Options{PageBytes: 10_000, RowGroupRows: 200})
 	r := rand.New(rand.NewPCG(51, 1))
 	t.Run("flipped bits", func(t *testing.T) {
-		for range 300 {
+		for range 120 {
 			bad := bytes.Clone(object)
 			for range 1 + r.IntN(3) {
 				bad[r.IntN(len(bad))] ^= 1 << r.IntN(8)
@@ -79,14 +79,14 @@ func TestDamagedBlocks(t *testing.T) {
 		}
 	})
 	t.Run("flipped bits in the tail", func(t *testing.T) {
-		for range 300 {
+		for range 120 {
 			bad := bytes.Clone(object)
 			bad[len(bad)-1-r.IntN(int(meta.Tail))] ^= 1 << r.IntN(8)
 			readHostile(t, bad, meta.Tail)
 		}
 	})
 	t.Run("truncated", func(t *testing.T) {
-		for range 100 {
+		for range 60 {
 			n := r.IntN(len(object))
 			readHostile(t, object[:n], min(meta.Tail, int64(n)))
 			if _, err := OpenTail(podTarget, object[len(object)-n:], meta.Size); err == nil && int64(n) < meta.Tail {

@@ -158,8 +158,8 @@ func FuzzCandidates(f *testing.F) {
 
 // TestIndexFinds asserts how sharp the index is, and what it costs, on logs of a cluster.
 func TestIndexFinds(t *testing.T) {
-	rows := generate(1, 120_000)
-	object, meta := build(t, podTarget, rows, Options{PageBytes: 256 << 10})
+	rows := generate(1, 50_000)
+	object, meta := build(t, podTarget, rows, Options{PageBytes: 128 << 10, MinPageBytes: 32 << 10, RowGroupRows: 12_000})
 	f := open(t, podTarget, object, meta.Tail)
 	if share := float64(f.IndexBytes()) / float64(meta.Size); share > 0.05 {
 		t.Errorf("the index is %.2f%% of the file", 100*share)

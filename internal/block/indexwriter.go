@@ -33,8 +33,10 @@ const (
 	laneKeep = (laneBits >> 1) * 0x01010101
 	// outsideAll is the start of a line: no gram ends before its fifth byte.
 	outsideAll = laneBits << laneOutside
-	// otherLast3 is where one of the last three bytes was no hex digit.
-	otherLast3 = 7 << laneOther
+	// The lanes of the last three bytes.
+	digitLast3   = 7 << laneDigit
+	outsideLast3 = 7 << laneOutside
+	otherLast3   = 7 << laneOther
 )
 
 var byteKeys = func() (t [256]byteKey) {
@@ -73,7 +75,8 @@ func (s *keyScan) step(b byte) {
 
 // trigram returns the last three bytes, and whether they are indexed. There were three.
 func (s *keyScan) trigram() (uint32, bool) {
-	return uint32(s.bytes) & (trigramSpace - 1), s.lanes&otherLast3 != 0
+	ok := s.lanes&otherLast3 != 0 && (s.lanes&outsideLast3 != 0 || s.lanes&digitLast3 == 0)
+	return uint32(s.bytes) & (trigramSpace - 1), ok
 }
 
 // isGram tells whether the last five bytes are a gram: letters or digits, with a digit or of hex digits only.

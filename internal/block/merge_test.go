@@ -91,8 +91,8 @@ func TestMergeStops(t *testing.T) {
 
 // TestReaderRequests counts what a reader asks of the store: one range for each row group that fits its read-ahead.
 func TestReaderRequests(t *testing.T) {
-	rows := generate(6, 40_000)
-	object, meta := build(t, podTarget, rows, Options{RowGroupRows: 10_000})
+	rows := generate(6, 16_000)
+	object, meta := build(t, podTarget, rows, Options{RowGroupRows: 4000})
 	f := open(t, podTarget, object, meta.Tail)
 	gets, largest := 0, int64(0)
 	fetch := func(ctx context.Context, r objstore.Range) ([]byte, error) {
@@ -229,7 +229,7 @@ func heap() int64 {
 
 // TestMemory checks that the writer holds no more than a page, a row group and the indexes.
 func TestMemory(t *testing.T) {
-	rows := generate(10, 50_000)
+	rows := generate(10, 20_000)
 	before := heap()
 	w, err := NewWriter(discard{}, podTarget, Options{})
 	if err != nil {

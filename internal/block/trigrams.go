@@ -7,8 +7,8 @@ import (
 )
 
 // The trigram section holds, for stretches of up to 512 pages (segments), which trigrams each page has. A trigram is three bytes of
-// a line, ASCII letters in lower case, of which one at least is no hex digit; so identifiers, which have all trigrams of hex digits
-// anyway, cost nothing here.
+// a line, ASCII letters in lower case: three letters of which one is no hex digit, or any three of which one is no letter and no
+// digit. So identifiers, which have all trigrams of hex digits, or of digits and letters, cost nothing here; grams find them.
 const (
 	segmentPages = 512
 	// maxPageTrigrams is how many trigrams a page may have; one with more is noise, and is always a candidate.
