@@ -17,6 +17,10 @@ func (p *program) openEngine(ctx context.Context) (*letheql.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.engineOver(bucket)
+}
+
+func (p *program) engineOver(bucket objstore.Reader) (*letheql.Engine, error) {
 	source, err := p.source(bucket)
 	if err != nil {
 		return nil, err

@@ -28,10 +28,15 @@ type printer struct {
 	w      *bufio.Writer
 	format string
 	zone   *time.Location
+	// width of a chart in characters, and whether it has colours.
+	width   int
+	colours bool
 }
 
 func (p *program) printer() *printer {
-	return &printer{w: bufio.NewWriterSize(p.stdout, 64<<10), format: p.args.Output.Word, zone: p.zone()}
+	o := &printer{w: bufio.NewWriterSize(p.stdout, 64<<10), format: p.args.Output.Word, zone: p.zone()}
+	o.width, o.colours = screen(p.stdout)
+	return o
 }
 
 // zone is the time zone that people asked for.
@@ -46,6 +51,12 @@ func (p *program) zone() *time.Location {
 func (o *printer) result(res *letheql.Result) error {
 	var err error
 	switch {
+	case o.format == "graph":
+		m, ok := res.Value.(promql.Matrix)
+		if !ok {
+			return usage(errGraph)
+		}
+		err = o.graph(m)
 	case o.format == "json":
 		err = functions.Encode(o.w, res)
 	case res.Type == letheql.Logs:

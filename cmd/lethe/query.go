@@ -9,6 +9,7 @@ import (
 
 	"lethe/internal/config"
 	"lethe/letheql"
+	"lethe/objstore"
 )
 
 func (p *program) queryCommand() *cli.Command {
@@ -32,7 +33,11 @@ func (p *program) query(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	e, err := p.openEngine(ctx)
+	bucket, err := p.openBucket(ctx)
+	if err != nil {
+		return err
+	}
+	e, err := p.engineOver(bucket)
 	if err != nil {
 		return err
 	}
@@ -40,7 +45,11 @@ func (p *program) query(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	err = p.printer().result(res)
+	out := p.printer()
+	err = out.result(res)
+	if err == nil && res.Type == letheql.Logs && res.Stats.Blocks+res.Stats.RawObjects == 0 {
+		p.warnEmpty(ctx, bucket)
+	}
 	for _, w := range append(res.Warnings, res.Infos...) {
 		p.say("lethe: warning: %s\n", w)
 	}
@@ -48,6 +57,14 @@ func (p *program) query(ctx context.Context, text string) error {
 		p.printStats(res.Stats)
 	}
 	return err
+}
+
+// warnEmpty says that a bucket holds nothing at all, which hints at a wrong URL. It is a hint: that it cannot be given is no failure.
+func (p *program) warnEmpty(ctx context.Context, bucket objstore.Reader) {
+	for range bucket.List(ctx, objstore.ListOptions{Delimiter: "/"}) {
+		return
+	}
+	p.say("lethe: warning: the bucket %s is empty\n", p.config.Storage.Bucket)
 }
 
 // request makes a request of the flags.

@@ -6,6 +6,7 @@ import (
 	_ "github.com/aws/aws-lambda-go/lambda"
 	_ "github.com/google/go-cmp/cmp"
 	_ "github.com/google/uuid"
+	_ "github.com/guptarohit/asciigraph"
 	_ "github.com/klauspost/compress/gzip"
 	_ "github.com/klauspost/compress/zstd"
 	_ "github.com/minio/minio-go/v7"
