@@ -50,17 +50,20 @@ type Result struct {
 	Lines, Text int64
 	// CPU time of all passes, user and system, of the process.
 	CPU time.Duration
-	// Passes by what they had to do: a minute of uploads, the end of the hour.
-	Minutes, Closing Passes
+	// Hours of the logs, a pass each minute: all but the first also close the hour before. Closing are the passes after the end.
+	Hours   []Passes
+	Closing Passes
 	// Blocks that are live at the end, and their bytes, indexes included.
 	Blocks []Block
 	Stored int64
 }
 
-// Passes sums up passes.
+// Passes sums up passes, and what was uploaded for them.
 type Passes struct {
 	N   int
 	CPU time.Duration
+	// Uploads of the agents, JSON of them in bytes.
+	Uploads, JSON int64
 	// Requests of all passes.
 	Requests objstore.Counts
 	// Written and Merged: bytes of blocks that commits wrote, and that merges wrote.
@@ -70,16 +73,7 @@ type Passes struct {
 func (p *Passes) add(s *compactor.Summary, cpu time.Duration) {
 	p.N++
 	p.CPU += cpu
-	c := s.Requests
-	p.Requests.Lists += c.Lists
-	p.Requests.Gets += c.Gets
-	p.Requests.Stats += c.Stats
-	p.Requests.Puts += c.Puts
-	p.Requests.Deletes += c.Deletes
-	p.Requests.KeysDeleted += c.KeysDeleted
-	p.Requests.Listed += c.Listed
-	p.Requests.BytesRead += c.BytesRead
-	p.Requests.BytesWritten += c.BytesWritten
+	p.Requests = p.Requests.Sub(objstore.Counts{}.Sub(s.Requests)) // their sum
 	p.Written += s.Out.Bytes
 	p.Merged += s.Merged.BytesOut
 }
@@ -118,16 +112,18 @@ type runner struct {
 	o      Options
 	c      *compactor.Compactor
 	ids    int
+	start  time.Time
 	next   time.Time // of the next pass
 	result *Result
 }
 
 func (r *runner) begin(logs gen.Options) error {
-	if !logs.Start.Equal(logs.Start.Truncate(time.Hour)) || logs.Duration%time.Hour != 0 {
-		return fmt.Errorf("%w: the logs begin at %s and last %s, both must be whole hours", ErrOptions, logs.Start, logs.Duration)
+	if !logs.Start.Equal(logs.Start.Truncate(time.Hour)) || logs.Duration%time.Hour != 0 || logs.Duration > 12*time.Hour {
+		return fmt.Errorf("%w: the logs begin at %s and last %s, both must be whole hours, 12 at most", ErrOptions, logs.Start, logs.Duration)
 	}
+	r.result.Hours = make([]Passes, logs.Duration/time.Hour)
 	r.o.Clock.now = logs.Start
-	r.next = logs.Start.Add(time.Minute)
+	r.start, r.next = logs.Start, logs.Start.Add(time.Minute)
 	r.o.Compactor.Now = r.o.Clock.Now
 	r.o.Compactor.NewID = func() string {
 		r.ids++
@@ -140,29 +136,45 @@ func (r *runner) begin(logs gen.Options) error {
 
 // upload puts an object at its time; passes that are due come before it.
 func (r *runner) upload(ctx context.Context, o *gen.Object) error {
-	if o.Uploaded.After(r.next) && !r.o.Backlog {
+	for o.Uploaded.After(r.next) && !r.o.Backlog {
 		if err := r.minute(ctx); err != nil {
 			return err
 		}
 	}
 	r.o.Clock.now = o.Uploaded
 	_, err := r.o.Bucket.Put(ctx, o.Key, bytes.NewReader(o.Body), int64(len(o.Body)), objstore.Condition{})
+	hour := r.hour(o.Uploaded)
+	hour.Uploads++
+	hour.JSON += o.Bytes
 	r.result.Uploads++
 	r.result.Uploaded += int64(len(o.Body))
 	r.result.JSON += o.Bytes
 	return err
 }
 
+// hour returns what to count in at a time, of which the end still belongs to the hour.
+func (r *runner) hour(at time.Time) *Passes {
+	n := int((at.Sub(r.start) - 1) / time.Hour)
+	return &r.result.Hours[min(max(n, 0), len(r.result.Hours)-1)]
+}
+
 // minute makes the pass that is due.
 func (r *runner) minute(ctx context.Context) error {
-	r.o.Clock.now = r.next.Add(time.Second)
-	r.next = r.next.Add(time.Minute)
-	return r.pass(ctx, &r.result.Minutes)
+	at := r.next
+	r.o.Clock.now = at.Add(time.Second)
+	r.next = at.Add(time.Minute)
+	return r.pass(ctx, r.hour(at))
 }
 
 // close makes the passes after the end of the logs, one a minute, until the hours are merged and nothing is left to delete.
 func (r *runner) close(ctx context.Context, logs gen.Options) error {
-	end := logs.Start.Add(logs.Duration).Add(time.Second)
+	end := logs.Start.Add(logs.Duration)
+	for !r.o.Backlog && !r.next.After(end) {
+		if err := r.minute(ctx); err != nil {
+			return err
+		}
+	}
+	end = end.Add(time.Minute + time.Second)
 	for quiet := 0; quiet < 40; end = end.Add(time.Minute) {
 		r.o.Clock.now = end
 		before := r.result.Closing.Merged
