@@ -62,6 +62,8 @@ func classify(err error) (int, errorType) {
 		return http.StatusBadRequest, badData
 	case errors.Is(err, letheql.ErrLimit):
 		return http.StatusUnprocessableEntity, execution
+	case errors.Is(err, letheql.ErrChanged):
+		return http.StatusServiceUnavailable, unavailable // asking again helps
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusServiceUnavailable, timedOut
 	case errors.Is(err, context.Canceled):

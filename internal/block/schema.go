@@ -86,6 +86,9 @@ func splitTime(ns int64) (micros int64, rest int32) {
 // joinTime is the inverse of splitTime. It is false for what splitTime cannot have made.
 func joinTime(micros int64, rest int32) (int64, bool) {
 	const limit = 1<<63/1000 + 1
+	if rest >= 0 && rest <= 999 && -limit+1 < micros && micros < limit-2 {
+		return micros*1000 + int64(rest), true // nothing overflows, so splitTime gives both back
+	}
 	if rest < 0 || rest > 999 || micros > limit || micros < -limit {
 		return 0, false
 	}

@@ -28,10 +28,6 @@ import (
 // ErrOptions marks options that cannot be.
 var ErrOptions = errors.New("invalid scan options")
 
-// ErrChanged tells that an object that the plan named was deleted after rows had gone out, or in each of several plans. Running the
-// query again helps.
-var ErrChanged = letheql.ErrChanged
-
 // Options of a Scanner. The zero value of a field stands for its default.
 type Options struct {
 	// Concurrency is how many requests of one query are under way at once, 1 to 256. Default 8.

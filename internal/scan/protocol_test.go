@@ -115,7 +115,7 @@ func TestPlansAreBounded(t *testing.T) {
 	w.manifest(func(m *catalog.Manifest) { w.delete(m.Blocks[0].Key) })
 	var stats letheql.Stats
 	_, err := collect(t.Context(), newScanner(t, w.bucket, scan.Options{Plans: 3}), all(), &stats)
-	if !errors.Is(err, scan.ErrChanged) || stats.Lists != 3 {
+	if !errors.Is(err, letheql.ErrChanged) || stats.Lists != 3 {
 		t.Errorf("got %v after %d listings", err, stats.Lists)
 	}
 }
@@ -146,7 +146,7 @@ func TestNoPlanAfterOutput(t *testing.T) {
 			close(went)
 		}
 	}
-	if rows != 1 || !errors.Is(failed, scan.ErrChanged) {
+	if rows != 1 || !errors.Is(failed, letheql.ErrChanged) {
 		t.Errorf("%d rows, then %v", rows, failed)
 	}
 }

@@ -111,9 +111,9 @@ func (q *query) retry(ctx context.Context, out *bool, run func(ctx context.Conte
 		}
 		switch {
 		case *out:
-			return fmt.Errorf("%w after rows had gone out, run it again: %w", ErrChanged, err)
+			return fmt.Errorf("%w after rows had gone out, run it again: %w", letheql.ErrChanged, err)
 		case q.plans >= q.s.opts.Plans:
-			return fmt.Errorf("%w, %d times: %w", ErrChanged, q.plans, err)
+			return fmt.Errorf("%w, %d times: %w", letheql.ErrChanged, q.plans, err)
 		}
 		// What the abandoned plan counted of the store stays: it was paid for. The rest starts over.
 		q.count = new(counters)
