@@ -59,9 +59,10 @@ func (p *program) query(ctx context.Context, text string) error {
 	return err
 }
 
-// warnEmpty says that a bucket holds nothing at all, which hints at a wrong URL. It is a hint: that it cannot be given is no failure.
+// warnEmpty says that a bucket holds nothing at all, which hints at a wrong URL. Where it cannot be listed now, it has been before.
 func (p *program) warnEmpty(ctx context.Context, bucket objstore.Reader) {
-	for range bucket.List(ctx, objstore.ListOptions{Delimiter: "/"}) {
+	for _, err := range bucket.List(ctx, objstore.ListOptions{Delimiter: "/"}) {
+		p.log.Debug("the bucket is not empty, or cannot be listed", "error", err)
 		return
 	}
 	p.say("lethe: warning: the bucket %s is empty\n", p.config.Storage.Bucket)
