@@ -266,6 +266,26 @@ func TestTimeoutAndCancel(t *testing.T) {
 	}
 }
 
+// dense gives one series a line at every second of a week, so that long windows take long to add up.
+type dense struct{ *lqltest.Source }
+
+func (dense) Visit(_ context.Context, _ letheql.Select, _ *letheql.Stats, visit func(*letheql.Batch) error) error {
+	b := &letheql.Batch{Namespace: "ns", Pod: "a", Container: "c"}
+	for i := range 60_000 {
+		b.Times, b.Logs = append(b.Times, noon.Add(-time.Duration(i)*10*time.Second).UnixNano()), append(b.Logs, []byte("x=1"))
+	}
+	return visit(b)
+}
+
+// The time is up for adding, too, and not only for reading.
+func TestTimeoutWhileAdding(t *testing.T) {
+	e := newEngine(t, dense{}, letheql.Options{Timeout: 100 * time.Millisecond})
+	r := letheql.Request{Query: "stddev_over_time(pod{} | logfmt | unwrap x [6d])", Start: noon.Add(-28 * time.Hour), End: noon, Step: 10 * time.Second}
+	if _, err := e.Query(t.Context(), r); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestExplainAddsUpWhatAQueryReads(t *testing.T) {
 	e := newEngine(t, podLines(10, "a"), letheql.Options{})
 	for query, want := range map[string]int64{`pod{}`: 60, `rate(pod{}[5s])`: 30, `rate(pod{}[5s]) + rate(pod{} |= "9" [1m])`: 36, `time()`: 0} {

@@ -139,7 +139,7 @@ func (e *Engine) count(ctx context.Context, n *node, left *atomic.Int64, stats *
 	err := e.src.Visit(ctx, q, stats, c.visit)
 	var points []promql.Series
 	if err == nil {
-		points, err = c.seriesPoints()
+		points, err = c.seriesPoints(ctx)
 	}
 	if err != nil {
 		left.Add(c.spent.Load())

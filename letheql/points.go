@@ -1,6 +1,7 @@
 package letheql
 
 import (
+	"context"
 	"math"
 	"slices"
 
@@ -10,10 +11,10 @@ import (
 
 // seriesPoints are the values of all series, sorted by labels. It is called when the source has handed out all lines, and lets go of
 // the slots.
-func (c *counter) seriesPoints() ([]promql.Series, error) {
+func (c *counter) seriesPoints(ctx context.Context) ([]promql.Series, error) {
 	out := make([]promql.Series, 0, len(c.series))
 	for key, s := range c.series {
-		floats, err := c.points(s)
+		floats, err := c.points(ctx, s)
 		if err != nil {
 			return nil, err
 		}
@@ -27,11 +28,15 @@ func (c *counter) seriesPoints() ([]promql.Series, error) {
 }
 
 // points are the values of one series at the times at which the query asks for them. A window without lines has none.
-func (c *counter) points(s *series) ([]promql.FPoint, error) {
+func (c *counter) points(ctx context.Context, s *series) ([]promql.FPoint, error) {
 	var out []promql.FPoint
 	sum := slidingSum{s: s, exact: c.node.fn.exact}
 	g := c.node.grid
 	for i := range c.slots.n {
+		// Windows much longer than a step are added up anew at each step, which may take long.
+		if i%64 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		from, to := c.slots.window(i)
 		w, ok := c.value(s, &sum, from, to)
 		if !ok {
