@@ -123,3 +123,31 @@ func TestS3(t *testing.T) {
 		t.Errorf("got %q, %v", data, err)
 	}
 }
+
+// Whatever is given: no panic, errors of one class, and nothing of a password in them.
+func FuzzOpen(f *testing.F) {
+	for _, s := range []string{"s3://b/p?endpoint=h:1&insecure=true", "file:///x", "./x", "s3://k:%s@b", "s3://b?region=%zz", "file://h/x", "s3://[::1", "://", "s3://b?ca_file=/dev/null"} {
+		f.Add(s)
+	}
+	const password = "correct-horse-battery"
+	f.Fuzz(func(t *testing.T, raw string) {
+		if strings.HasPrefix(raw, "/") || strings.HasPrefix(raw, ".") {
+			return // a path: errors repeat it, and it holds no passwords
+		}
+		for _, s := range []string{raw, strings.Replace(raw, "://", "://key:"+password+"@", 1)} {
+			b, err := bucketurl.Open(t.Context(), s, opts)
+			if (b == nil) == (err == nil) {
+				t.Fatalf("%q gives %v and %v", s, b, err)
+			}
+			if err == nil {
+				continue
+			}
+			if !errors.Is(err, objstore.ErrConfig) {
+				t.Errorf("%q: %v is not ErrConfig", s, err)
+			}
+			if strings.Contains(err.Error(), password) {
+				t.Errorf("%q: %v holds the password", s, err)
+			}
+		}
+	})
+}
