@@ -69,6 +69,9 @@ type Options struct {
 // rowGroupPages is how many full pages end a row group, whatever its rows: the writer holds a row group in compressed form.
 const rowGroupPages = 16
 
+// maxGroupLabels is how many bytes of labels end a row group: its dictionaries stay well below MaxPageBytes, whatever the labels.
+const maxGroupLabels = 16 << 20
+
 func (o Options) withDefaults() (Options, error) {
 	if o.PageBytes == 0 {
 		o.PageBytes = 1 << 20

@@ -165,6 +165,20 @@ func TestRoundTripOfOddRows(t *testing.T) {
 	}
 }
 
+// TestLongLabels fills a block with names that no dictionary page and no directory could hold at once.
+func TestLongLabels(t *testing.T) {
+	var rows []record.Row
+	for i := range 700 {
+		rows = append(rows, record.Row{Namespace: "default", Pod: fmt.Sprintf("%05d", i) + string(bytes.Repeat([]byte{byte('a' + i%26)}, 60_000)), Time: int64(i), Log: []byte("x")})
+	}
+	object, meta := build(t, podTarget, rows, Options{})
+	f := open(t, podTarget, object, meta.Tail)
+	same(t, rows, readAll(t, f, object, ReadOptions{}))
+	if f.IndexErr() != nil || f.Runs() != nil || f.RowGroups() < 2 {
+		t.Fatalf("%d runs, %d row groups, %v", len(f.Runs()), f.RowGroups(), f.IndexErr())
+	}
+}
+
 func TestLongLines(t *testing.T) {
 	var rows []record.Row
 	for i := range 5 {

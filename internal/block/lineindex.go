@@ -36,7 +36,10 @@ func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.
 
 // lineIndex returns the blob.
 func (w *Writer) lineIndex() []byte {
-	sections := []section{{sectionRuns, w.runs.finish()}}
+	var sections []section
+	if runs := w.runs.finish(); runs != nil {
+		sections = append(sections, section{sectionRuns, runs})
+	}
 	if w.index != nil {
 		sections = append(sections, w.index.finish()...)
 	}

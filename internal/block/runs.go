@@ -30,8 +30,12 @@ const (
 	flagOneNode
 )
 
-// maxRunsBytes bounds the directory when decompressed, and the names in it.
-const maxRunsBytes = 64 << 20
+const (
+	// maxRunsBytes bounds the directory when decompressed, and the names in it.
+	maxRunsBytes = 64 << 20
+	// maxRunsWritten is how large a directory is written. A block that needs a larger one has none: the labels are in its columns.
+	maxRunsWritten = 8 << 20
+)
 
 // runWriter encodes runs as rows come.
 type runWriter struct {
@@ -40,6 +44,9 @@ type runWriter struct {
 	n    uint64
 	cur  Run
 	prev Run
+	// names is how many bytes of names a reader will hold.
+	names int
+	over  bool
 }
 
 func (w *runWriter) add(r *record.Row, newRun bool) {
@@ -60,6 +67,11 @@ func (w *runWriter) add(r *record.Row, newRun bool) {
 
 func (w *runWriter) flush() {
 	c, p := &w.cur, &w.prev
+	w.names += len(c.Pod) + len(c.Container) + len(c.Process) + len(c.Stream) + len(c.Node)
+	if w.over = w.over || len(w.buf) > maxRunsWritten || w.names > maxRunsBytes; w.over {
+		w.buf = nil
+		return
+	}
 	if c.Rows == 0 {
 		return
 	}
@@ -100,9 +112,11 @@ func appendName(dst []byte, prev, name string) []byte {
 	return append(dst, name[n:]...)
 }
 
-// finish returns the section.
+// finish returns the section, nil where it would be too large.
 func (w *runWriter) finish() []byte {
-	w.flush()
+	if w.flush(); w.over {
+		return nil
+	}
 	return compress(append(binary.AppendUvarint(nil, w.n), w.buf...))
 }
 

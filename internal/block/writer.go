@@ -24,10 +24,12 @@ type Writer struct {
 	index *indexWriter
 
 	groupRows, groupPages int
-	meta                  Meta
-	escaped               bool
-	last                  record.Row
-	err                   error
+	// groupLabels bounds the bytes in the dictionaries of the row group.
+	groupLabels int
+	meta        Meta
+	escaped     bool
+	last        record.Row
+	err         error
 }
 
 // NewWriter returns a writer of a block of the target. Bytes go to w as row groups fill up; when Close fails, or is not called,
@@ -61,12 +63,13 @@ func NewWriter(w io.Writer, t layout.Target, o Options) (*Writer, error) {
 	return b, nil
 }
 
-// boundBytes is how long the bounds of a page are that other engines skip pages by. Those of lines would be as long as lines.
+// boundBytes is how long the bounds of a page are that other engines skip pages by: those of lines would be as long as lines, and
+// no Kubernetes name needs more to be told from the others.
 func boundBytes(path []string) int {
 	if path[0] == "log" {
 		return 16
 	}
-	return MaxLabelBytes
+	return 128
 }
 
 // Write adds a row. Rows come in the order of record.CompareStored; a row that sorts before the one written last is refused with
@@ -120,7 +123,7 @@ func (w *Writer) pageEnds(r *record.Row, newRun bool) bool {
 		return false
 	case newRun && size >= w.opts.MinPageBytes:
 		return true
-	case w.groupRows+rows >= w.opts.RowGroupRows:
+	case w.groupRows+rows >= w.opts.RowGroupRows, w.groupLabels >= maxGroupLabels:
 		return true
 	}
 	return size+len(r.Log) > w.opts.PageBytes
@@ -135,7 +138,9 @@ func (w *Writer) add(r *record.Row, newRun bool) {
 	m.Rows++
 	m.Text += int64(len(r.Log))
 	w.runs.add(r, newRun)
-	w.page.add(r, newRun)
+	if w.page.add(r, newRun) {
+		w.groupLabels += len(r.Pod) + len(r.Container) + len(r.Stream) + len(r.Node) + len(r.Process)
+	}
 	w.last = *r
 	w.last.Log = nil
 }
@@ -162,7 +167,7 @@ func (w *Writer) flushPage() error {
 	w.groupRows += len(w.page.times)
 	w.groupPages++
 	w.page.reset()
-	if w.groupRows >= w.opts.RowGroupRows || w.groupPages >= rowGroupPages {
+	if w.groupRows >= w.opts.RowGroupRows || w.groupPages >= rowGroupPages || w.groupLabels >= maxGroupLabels {
 		return w.flushGroup()
 	}
 	return nil
@@ -179,7 +184,7 @@ func (w *Writer) flushGroup() error {
 	if w.index != nil {
 		w.index.endGroup(w.out.size - before)
 	}
-	w.groupRows, w.groupPages = 0, 0
+	w.groupRows, w.groupPages, w.groupLabels = 0, 0, 0
 	return nil
 }
 
@@ -226,7 +231,8 @@ func (p *page) reset() {
 	p.times, p.log, p.offsets, p.labels, p.escaped = p.times[:0], p.log[:0], p.offsets[:0], p.labels[:0], false
 }
 
-func (p *page) add(r *record.Row, newRun bool) {
+// add takes a row, and tells whether its labels are others than those of the row before it.
+func (p *page) add(r *record.Row, newRun bool) bool {
 	if len(p.offsets) == 0 {
 		p.offsets = append(p.offsets, 0)
 	}
@@ -240,11 +246,12 @@ func (p *page) add(r *record.Row, newRun bool) {
 	p.offsets = append(p.offsets, uint32(len(p.log)))
 	if n := len(p.labels); n > 0 && !newRun && p.labels[n-1].row.Stream == r.Stream && p.labels[n-1].row.Node == r.Node {
 		p.labels[n-1].rows++
-		return
+		return false
 	}
 	l := labelRun{row: *r, rows: 1}
 	l.row.Log = nil
 	p.labels = append(p.labels, l)
+	return true
 }
 
 // values returns the column's values of the page. They point into the page and are valid until the next call.
