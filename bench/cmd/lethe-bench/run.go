@@ -29,6 +29,7 @@ func runCommand() *cli.Command {
 			&cli.StringFlag{Name: "match", Usage: "ask only queries whose name has this `TEXT`"},
 			&cli.IntFlag{Name: "runs", Value: 5, Usage: "timed runs of each query"},
 			&cli.StringFlag{Name: "json", Usage: "`FILE` for the report as JSON"},
+			&cli.StringFlag{Name: "svg", Usage: "`FILE` for the medians as a plot"},
 		},
 		Action: run,
 	}
@@ -54,13 +55,15 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if path := c.String("json"); path != "" {
-		var b bytes.Buffer
-		if err := report.WriteJSON(&b); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
-			return err
+	for flag, write := range map[string]func(io.Writer) error{"json": report.WriteJSON, "svg": report.WriteSVG} {
+		if path := c.String(flag); path != "" {
+			var b bytes.Buffer
+			if err := write(&b); err != nil {
+				return err
+			}
+			if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+				return err
+			}
 		}
 	}
 	if err := report.WriteText(os.Stdout); err != nil {
