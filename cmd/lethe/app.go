@@ -82,6 +82,23 @@ func (p *program) complete(c *cli.Command) {
 	for _, s := range c.Subcommands {
 		p.complete(s)
 	}
+	if len(c.Subcommands) > 0 && c.Action == nil {
+		c.Action = noSubcommand
+	}
+}
+
+// noSubcommand runs where the arguments name no command of a command that has some.
+func noSubcommand(c *cli.Context) error {
+	var names []string
+	for _, s := range c.Command.Subcommands {
+		if s.Name != "help" {
+			names = append(names, s.Name)
+		}
+	}
+	if c.NArg() == 0 {
+		return usagef("%s takes one of the commands %s", c.Command.Name, strings.Join(names, ", "))
+	}
+	return usagef("there is no command %q; %s takes one of %s", c.Args().First(), c.Command.Name, strings.Join(names, ", "))
 }
 
 // noCommand runs where the arguments name no command: under the runtime of a cloud's functions it serves one.
