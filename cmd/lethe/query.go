@@ -37,6 +37,10 @@ func (p *program) query(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
+	if p.config.Query.Limit.N == 0 && p.rank("query.timeout") == 0 {
+		// All lines of a week take their time, and nobody else waits: Ctrl-C is there. A timeout that was asked for holds.
+		p.config.Query.Timeout = 0
+	}
 	e, err := p.engineOver(bucket)
 	if err != nil {
 		return err
