@@ -21,6 +21,8 @@ type expression struct {
 	bounds []rune
 	// sees are the empty-width conditions that the program asks for.
 	sees syntax.EmptyOp
+	// matched is the state once there was a match, whatever follows. It is never written.
+	matched *state
 	// free automata, for one goroutine each.
 	free sync.Pool
 }
@@ -35,7 +37,7 @@ const (
 
 // newExpression takes what syntax.Compile has made of the expression, or of one that matches the same lines.
 func newExpression(re *regexp.Regexp, prog *syntax.Prog) *expression {
-	e := &expression{re: re, prog: prog}
+	e := &expression{re: re, prog: prog, matched: &state{}}
 	e.classify()
 	e.free.New = func() any { return &automaton{e: e} }
 	return e
@@ -70,9 +72,9 @@ func (e *expression) classify() {
 	e.bounds = slices.Compact(bounds)
 }
 
-// class returns the place of a rune in the transitions of a state.
+// class returns the class of a rune that is not ASCII.
 func (e *expression) class(r rune) int {
-	return utf8.RuneSelf + sort.Search(len(e.bounds), func(i int) bool { return e.bounds[i] > r }) - 1
+	return sort.Search(len(e.bounds), func(i int) bool { return e.bounds[i] > r }) - 1
 }
 
 // match tells whether the expression matches somewhere in a line.
@@ -80,8 +82,8 @@ func (e *expression) match(line []byte) bool {
 	a := e.free.Get().(*automaton)
 	defer e.free.Put(a)
 	if !a.gaveUp {
-		if matched, ok := a.match(line); ok {
-			return matched
+		if found, ok := a.match(line); ok {
+			return found
 		}
 	}
 	return e.re.Match(line)
@@ -89,12 +91,14 @@ func (e *expression) match(line []byte) bool {
 
 // state is a set of places in the program, before the rune that is read next.
 type state struct {
-	next []*state
-	pcs  []uint32
+	// ascii and wide are the states that follow, by byte and by class of the other runes; nil where they were not needed yet.
+	ascii [utf8.RuneSelf]*state
+	wide  []*state
+	pcs   []uint32
 	// before stands for the rune that was read last: -1 at the start, '\n', 'a' for a word's, ' ' for another.
 	before rune
-	// matched: there was a match before this rune, whatever follows. end: there is one if nothing follows; it is known when asked is set.
-	matched, end, asked bool
+	// end tells whether there is a match if nothing follows; it is known when asked is set.
+	end, asked bool
 }
 
 // automaton holds the states that were needed so far.
@@ -110,31 +114,33 @@ type automaton struct {
 }
 
 // match is not ok where the automaton gives up.
-func (a *automaton) match(line []byte) (matched, ok bool) {
+func (a *automaton) match(line []byte) (found, ok bool) {
 	if a.start == nil {
 		a.reset()
 	}
 	a.bytes += len(line)
-	s := a.start
+	s, matched := a.start, a.e.matched
 	for i := 0; i < len(line); {
 		var n *state
 		if c := line[i]; c < utf8.RuneSelf {
-			if n = s.next[c]; n == nil {
-				n = a.step(s, rune(c), int(c))
+			if n = s.ascii[c]; n == nil {
+				n = a.step(s, rune(c))
+				s.ascii[c] = n
 			}
 			i++
 		} else {
 			r, size := utf8.DecodeRune(line[i:])
 			class := a.e.class(r)
-			if n = s.next[class]; n == nil {
-				n = a.step(s, r, class)
+			if n = s.wide[class]; n == nil {
+				n = a.step(s, r)
+				s.wide[class] = n
 			}
 			i += size
 		}
 		if n == nil {
 			return false, false
 		}
-		if n.matched {
+		if n == matched {
 			return true, true
 		}
 		s = n
@@ -161,7 +167,7 @@ func (a *automaton) atEnd(s *state) bool {
 func (a *automaton) close(s *state, r rune) bool {
 	holds := syntax.EmptyOpContext(s.before, r)
 	a.set.clear()
-	matched := false
+	found := false
 	stack := append([]uint32(nil), s.pcs...)
 	for len(stack) > 0 {
 		pc := stack[len(stack)-1]
@@ -179,17 +185,16 @@ func (a *automaton) close(s *state, r rune) bool {
 				stack = append(stack, in.Out)
 			}
 		case syntax.InstMatch:
-			matched = true
+			found = true
 		}
 	}
-	return matched
+	return found
 }
 
 // step makes the state that follows s when r is read. It returns nil where there are too many states.
-func (a *automaton) step(s *state, r rune, class int) *state {
+func (a *automaton) step(s *state, r rune) *state {
 	if a.close(s, r) {
-		s.next[class] = &state{matched: true}
-		return s.next[class]
+		return a.e.matched
 	}
 	// A match may begin behind r as well.
 	pcs := []uint32{uint32(a.e.prog.Start)}
@@ -204,11 +209,7 @@ func (a *automaton) step(s *state, r rune, class int) *state {
 	}
 	slices.Sort(pcs)
 	pcs = slices.Compact(pcs)
-	n := a.add(pcs, a.e.before(r))
-	if n != nil {
-		s.next[class] = n
-	}
-	return n
+	return a.add(pcs, a.e.before(r))
 }
 
 // before returns what a state has to remember of the rune that was read.
@@ -238,7 +239,7 @@ func (a *automaton) add(pcs []uint32, before rune) *state {
 		return nil
 	}
 	a.made++
-	s := &state{next: make([]*state, width), pcs: pcs, before: before}
+	s := &state{wide: make([]*state, len(a.e.bounds)), pcs: pcs, before: before}
 	a.states[string(a.key)] = s
 	return s
 }
