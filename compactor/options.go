@@ -87,7 +87,7 @@ type Options struct {
 	CloseDelay time.Duration
 	// Settle is how long nothing must have arrived for a closed hour before late blocks are merged with it; default 1h.
 	Settle time.Duration
-	// SealDelay after its end a day is sealed; default 2h.
+	// SealDelay after its end, and after the last arrival for it, an hour may be sealed; default 1h.
 	SealDelay time.Duration
 
 	// Retention says what is deleted.
@@ -142,7 +142,7 @@ func (o *Options) setDefaults() {
 	def(&o.RawGrace, max(20*time.Minute, o.Grace))
 	def(&o.CloseDelay, 10*time.Minute)
 	def(&o.Settle, time.Hour)
-	def(&o.SealDelay, 2*time.Hour)
+	def(&o.SealDelay, time.Hour)
 	def(&o.SweepInterval, time.Hour)
 	def(&o.SweepAge, time.Hour)
 	def(&o.Retention.Interval, 10*time.Minute)

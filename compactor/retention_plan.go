@@ -174,6 +174,8 @@ func (p *retentionPlan) step(u unit) error {
 		if err != nil {
 			return err
 		}
+		// What of the day is kept goes among the open blocks, so its sealed object goes in any case.
+		p.freed(k, u.sealed.Size)
 		p.addHours(u.target, blocks)
 		heap.Init(&p.left)
 		return nil
@@ -183,9 +185,14 @@ func (p *retentionPlan) step(u unit) error {
 		c.Mark = u.own + 1
 	}
 	p.cuts = append(p.cuts, c)
-	p.over[""] -= u.bytes
-	if k.Pool != "" {
-		p.over[k.Pool] -= u.bytes
-	}
+	p.freed(k, u.bytes)
 	return nil
+}
+
+// freed counts bytes that go.
+func (p *retentionPlan) freed(k keep, n int64) {
+	p.over[""] -= n
+	if k.Pool != "" {
+		p.over[k.Pool] -= n
+	}
 }

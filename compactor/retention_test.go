@@ -117,8 +117,9 @@ func TestRetentionBySize(t *testing.T) {
 		w.upload(shop, fmt.Sprint("s", i), linesAt(fmt.Sprint("s", i), at, 50))
 		w.upload(dev, fmt.Sprint("d", i), linesAt(fmt.Sprint("d", i), at, 5))
 	}
-	w.run(nil)
-	w.settle("before", nil)
+	open := func(o *Options) { o.SealDelay = 1000 * time.Hour }
+	w.run(open)
+	w.settle("before", open)
 	var all, oldest int64
 	for _, target := range []layout.Target{shop, dev} {
 		for _, b := range w.manifest(target).Blocks {
@@ -129,7 +130,7 @@ func TestRetentionBySize(t *testing.T) {
 		}
 		all += int64(len(w.get(layout.ManifestKey(target))))
 	}
-	keep := func(o *Options) { o.Retention.Size = all - oldest + 100 }
+	keep := func(o *Options) { open(o); o.Retention.Size = all - oldest + 100 }
 	plan, err := w.compactor(w.mem, keep).Plan(t.Context())
 	if err != nil {
 		t.Fatal(err)

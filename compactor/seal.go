@@ -9,28 +9,35 @@ import (
 
 	"lethe/internal/catalog"
 	"lethe/internal/layout"
+	"lethe/internal/rawobj"
 	"lethe/objstore"
 )
 
-// seal seals a day, or opens one again. A swap that is lost leaves the written object to a sweep, and the plan is made again (rule 11).
+// seal seals the leading hours of a day, or opens the day again. A swap that is lost leaves the written object to a sweep, and the plan is made
+// again (rule 11).
 func (p *pass) seal(ctx context.Context, snap catalog.Snapshot, plan sealPlan) (catalog.Snapshot, error) {
-	if plan.Unseal != nil {
-		d, err := p.loadSealed(ctx, snap.Target, *plan.Unseal)
-		if err != nil {
+	before := &catalog.SealedDay{}
+	if plan.Before != nil {
+		var err error
+		if before, err = p.loadSealed(ctx, snap.Target, *plan.Before); err != nil {
 			return snap, err
 		}
-		after, err := p.swap(ctx, snap, unsealed(snap.Manifest, *plan.Unseal, d))
+	}
+	if plan.Unseal {
+		after, err := p.swap(ctx, snap, unsealed(snap.Manifest, *plan.Before, before))
 		if err == nil {
 			p.count(func(s *Summary) { s.DaysUnsealed++ })
 		}
 		return after, err
 	}
-	bodies := bodiesOf(snap.Manifest, plan.Day)
-	sealed, err := p.store.Seal(ctx, snap.Target, plan.Day, plan.Blocks, bodies)
+	last := plan.Blocks[len(plan.Blocks)-1].Hour
+	blocks := slices.Concat(before.Blocks, plan.Blocks)
+	bodies := rawobj.Remember(before.Bodies, bodiesOf(snap.Manifest, plan.Day, last))
+	sealed, err := p.store.Seal(ctx, snap.Target, plan.Day, blocks, bodies)
 	if err != nil {
 		return snap, err
 	}
-	after, err := p.swap(ctx, snap, withSealed(snap.Manifest, sealed))
+	after, err := p.swap(ctx, snap, withSealed(snap.Manifest, plan, sealed))
 	if err == nil {
 		p.count(func(s *Summary) { s.DaysSealed++ })
 	}
@@ -46,22 +53,36 @@ func (p *pass) loadSealed(ctx context.Context, t layout.Target, s catalog.Sealed
 	return d, err
 }
 
-// bodiesOf returns what is remembered of bodies whose first record is of a day.
-func bodiesOf(m *catalog.Manifest, day string) []catalog.Body {
+// bodiesOf returns what is remembered of bodies whose first record is of a day, up to its hour last.
+func bodiesOf(m *catalog.Manifest, day string, last layout.Hour) []catalog.Body {
 	var out []catalog.Body
 	for _, b := range m.Bodies {
-		if layout.HourOf(b.Time).Day() == day {
+		if isOf(&b, day, last) {
 			out = append(out, b)
 		}
 	}
 	return out
 }
 
-// withSealed returns the manifest after m in which the blocks and bodies of a day are in its sealed object.
-func withSealed(m *catalog.Manifest, s catalog.Sealed) *catalog.Manifest {
+func isOf(b *catalog.Body, day string, last layout.Hour) bool {
+	h := layout.HourOf(b.Time)
+	return h.Day() == day && h <= last
+}
+
+// withSealed returns the manifest after m in which the blocks of the plan, and the bodies up to their last hour, are in a sealed object.
+func withSealed(m *catalog.Manifest, plan sealPlan, s catalog.Sealed) *catalog.Manifest {
 	next := m.Clone()
-	next.Blocks = slices.DeleteFunc(next.Blocks, func(b catalog.Block) bool { return b.Hour.Day() == s.Day })
-	next.Bodies = slices.DeleteFunc(next.Bodies, func(b catalog.Body) bool { return layout.HourOf(b.Time).Day() == s.Day })
+	in := map[string]bool{}
+	for i := range plan.Blocks {
+		in[plan.Blocks[i].Key] = true
+	}
+	last := plan.Blocks[len(plan.Blocks)-1].Hour
+	next.Blocks = slices.DeleteFunc(next.Blocks, func(b catalog.Block) bool { return in[b.Key] })
+	next.Bodies = slices.DeleteFunc(next.Bodies, func(b catalog.Body) bool { return isOf(&b, plan.Day, last) })
+	if plan.Before != nil {
+		next.Sealed = slices.DeleteFunc(next.Sealed, func(o catalog.Sealed) bool { return o.Key == plan.Before.Key })
+		next.Replaced = append(next.Replaced, catalog.Tombstone{Key: plan.Before.Key, Size: plan.Before.Size})
+	}
 	next.Sealed = append(next.Sealed, s)
 	slices.SortFunc(next.Sealed, func(a, b catalog.Sealed) int { return cmp.Compare(a.Day, b.Day) })
 	return next
@@ -74,6 +95,6 @@ func unsealed(m *catalog.Manifest, s catalog.Sealed, d *catalog.SealedDay) *cata
 	next.Replaced = append(next.Replaced, catalog.Tombstone{Key: s.Key, Size: s.Size})
 	next.Blocks = append(next.Blocks, d.Blocks...)
 	sortBlocks(next.Blocks)
-	next.Bodies = append(next.Bodies, d.Bodies...)
+	next.Bodies = rawobj.Remember(next.Bodies, d.Bodies)
 	return next
 }

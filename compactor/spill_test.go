@@ -30,7 +30,7 @@ func TestSpill(t *testing.T) {
 	}
 	dir := t.TempDir()
 	small := func(o *Options) {
-		o.TempDir, o.Memory, o.TargetSize = dir, minMemory, 2<<20
+		o.TempDir, o.Memory, o.TargetSize, o.SealDelay = dir, minMemory, 2<<20, 1000*time.Hour
 	}
 	s := w.run(small)
 	w.check("spilled")

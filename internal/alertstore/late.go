@@ -11,6 +11,7 @@ import (
 
 	"lethe/alerting"
 	"lethe/internal/catalog"
+	"lethe/internal/layout"
 	"lethe/internal/rawobj"
 	"lethe/internal/record"
 	"lethe/objstore"
@@ -47,8 +48,8 @@ func (v *view) lateOf(ctx context.Context, p *pinned, q alerting.LateSelect, yie
 	sealed := catalog.SealedBodies(v.bucket, &p.snapshot)
 	set, err := rawobj.Resolve(ctx, v.bucket, slices.Concat(o.fresh, o.pending), o.counted(p.snapshot.Manifest.Bodies), rawobj.Options{
 		Target: p.target, Consumed: o.old,
-		Sealed: func(ctx context.Context, day string) ([]catalog.Body, error) {
-			bodies, err := sealed(ctx, day)
+		Sealed: func(ctx context.Context, first layout.Hour) ([]catalog.Body, error) {
+			bodies, err := sealed(ctx, first)
 			return o.counted(bodies), err
 		},
 		Counted: func(obj objstore.Object) bool { return !o.isFresh[obj.Key] },

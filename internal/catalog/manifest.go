@@ -23,9 +23,9 @@ type Manifest struct {
 	// Watermark: retention has removed what lies before it. Readers and writers drop lines under it. It is the start of an hour, so that a
 	// block lies wholly on one side of it.
 	Watermark int64 `json:"watermark,omitempty"`
-	// Blocks that are live and not in a sealed day.
+	// Blocks that are live and not sealed.
 	Blocks []Block `json:"blocks,omitempty"`
-	// Sealed days.
+	// Sealed days, and the leading hours of days that go on.
 	Sealed []Sealed `json:"sealed,omitempty"`
 	// Consumed raw objects whose lines are in blocks, and that may not be deleted yet or whose names may not be forgotten yet.
 	Consumed []Tombstone `json:"consumed,omitempty"`
@@ -60,7 +60,7 @@ type Block struct {
 	SHA256 string `json:"sha256,omitempty"`
 }
 
-// Sealed names the immutable entries of a closed day.
+// Sealed names the immutable entries of a closed day, or of a day's first hours.
 type Sealed struct {
 	Key  string `json:"key"`
 	Day  string `json:"day"`

@@ -21,7 +21,7 @@ type SealedDay struct {
 	Day    string `json:"day"`
 	// Blocks of the day that are live, while a manifest names this object.
 	Blocks []Block `json:"blocks"`
-	// Bodies whose first record is of this day.
+	// Bodies whose first record is of this day, up to the last hour of the blocks. Those of later hours are still in the manifest.
 	Bodies []Body `json:"bodies,omitempty"`
 }
 
@@ -109,15 +109,20 @@ func (s *Store) Seal(ctx context.Context, t layout.Target, day string, blocks []
 	return sealed, nil
 }
 
-// SealedBodies returns a function that reads what is remembered beside a sealed day of a snapshot, and nothing for a day that is not sealed.
-// Errors are those of LoadSealed.
-func SealedBodies(r objstore.Reader, s *Snapshot) func(ctx context.Context, day string) ([]Body, error) {
-	return func(ctx context.Context, day string) ([]Body, error) {
-		for _, sealed := range s.Manifest.Sealed {
-			if sealed.Day != day {
+// Remembers tells whether bodies whose first record is of an hour are remembered in the sealed day: it holds the day up to the hour of Max.
+func (s *Sealed) Remembers(first layout.Hour) bool {
+	return s.Day == first.Day() && first <= layout.HourOf(s.Max)
+}
+
+// SealedBodies returns a function that reads what a snapshot's sealed days remember of the day of an hour, from that hour on; nothing where that is
+// still in the manifest. Errors are those of LoadSealed.
+func SealedBodies(r objstore.Reader, s *Snapshot) func(ctx context.Context, first layout.Hour) ([]Body, error) {
+	return func(ctx context.Context, first layout.Hour) ([]Body, error) {
+		for i := range s.Manifest.Sealed {
+			if !s.Manifest.Sealed[i].Remembers(first) {
 				continue
 			}
-			d, err := LoadSealed(ctx, r, s.Target, sealed)
+			d, err := LoadSealed(ctx, r, s.Target, s.Manifest.Sealed[i])
 			if err != nil {
 				return nil, err
 			}

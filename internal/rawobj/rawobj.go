@@ -42,9 +42,9 @@ type Options struct {
 	// Consumed are objects of the target that a manifest has consumed and that a listing still shows. An object that is the beginning
 	// of one of them contributes nothing.
 	Consumed []objstore.Object
-	// Sealed, where it is set, returns what is remembered beside a sealed day ("2006-01-02") in which an object's first record lies; nothing for
-	// a day that is not sealed. It is asked once for each day. See catalog.SealedBodies.
-	Sealed func(ctx context.Context, day string) ([]catalog.Body, error)
+	// Sealed, where it is set, returns what is remembered beside a sealed day in which first records lie, the earliest of them in hour first; nothing
+	// where that is in memory. It is asked once for each day. See catalog.SealedBodies.
+	Sealed func(ctx context.Context, first layout.Hour) ([]catalog.Body, error)
 	// Counted marks objects of the set whose lines the caller has counted before: what lies in them, no other contributes, whichever is the
 	// longer one. nil marks none.
 	Counted func(objstore.Object) bool
@@ -167,15 +167,19 @@ func (s *Set) withSealed(ctx context.Context, memory []catalog.Body) ([]catalog.
 	if s.opts.Sealed == nil {
 		return memory, nil
 	}
-	days := map[string]bool{}
+	earliest := map[string]layout.Hour{}
 	for _, e := range s.entries {
-		if e.err == nil {
-			days[layout.HourOf(e.at).Day()] = true
+		if e.err != nil {
+			continue
+		}
+		h := layout.HourOf(e.at)
+		if first, ok := earliest[h.Day()]; !ok || h < first {
+			earliest[h.Day()] = h
 		}
 	}
 	memory = slices.Clone(memory)
-	for _, day := range slices.Sorted(maps.Keys(days)) {
-		more, err := s.opts.Sealed(ctx, day)
+	for _, day := range slices.Sorted(maps.Keys(earliest)) {
+		more, err := s.opts.Sealed(ctx, earliest[day])
 		if err != nil {
 			return nil, err
 		}

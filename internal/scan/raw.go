@@ -78,9 +78,9 @@ func (q *query) resolve(ctx context.Context, tp *targetPlan) (*rawobj.Set, error
 			}
 			return t.head, true
 		},
-		Sealed: func(ctx context.Context, day string) ([]catalog.Body, error) {
+		Sealed: func(ctx context.Context, first layout.Hour) ([]catalog.Body, error) {
 			for _, s := range tp.manifest.Sealed {
-				if s.Day == day {
+				if s.Remembers(first) {
 					d, err := q.sealedDay(ctx, tp, s)
 					if err != nil {
 						return nil, err
