@@ -38,6 +38,8 @@ func main() {
 		debug.SetGCPercent(50)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal asks to stop; a second one does not wait.
+	context.AfterFunc(ctx, stop)
 	p := &program{
 		config: config.New(), args: newArgs(), lookupEnv: os.LookupEnv, now: time.Now,
 		stdout: os.Stdout, stderr: os.Stderr,
