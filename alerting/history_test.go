@@ -206,7 +206,7 @@ func (h *history) check(seed uint64) {
 
 // Every line that arrives in time is counted in exactly one evaluation of each rule, and no notification is swallowed, whatever happens.
 func TestHistories(t *testing.T) {
-	histories, lines, counted := 25, 0, 0
+	histories, lines, counted := 15, 0, 0
 	for seed := range uint64(histories) {
 		h := newHistory(t, seed)
 		h.calm = true
