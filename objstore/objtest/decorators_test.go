@@ -30,9 +30,9 @@ func TestContractOfDecorators(t *testing.T) {
 			return b
 		},
 		"counting": func(*testing.T) objstore.Bucket { return objstore.NewCounting(memory()) },
-		"hooks":    func(*testing.T) objstore.Bucket { return objtest.NewHooks(memory(), objtest.Hooks{PageSize: 1}) },
+		"hooks":    func(*testing.T) objstore.Bucket { return objtest.NewHooks(memory(), objtest.Hooks{PageSize: 100}) },
 		"faults": func(*testing.T) objstore.Bucket {
-			return objtest.NewFaults(memory(), 7, func(objtest.Call) objtest.Fault { return objtest.None })
+			return objtest.NewFaults(memory(), 300, func(objtest.Call) objtest.Fault { return objtest.None })
 		},
 	} {
 		t.Run(name, func(t *testing.T) { objtest.Run(t, decorate) })
