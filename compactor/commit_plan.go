@@ -2,6 +2,8 @@ package compactor
 
 import (
 	"cmp"
+	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -11,22 +13,29 @@ import (
 	"lethe/objstore"
 )
 
-// listing is what a listing of a target's raw objects showed. Rule 3: it began after the manifest was read.
-type listing []objstore.Object
-
 // commitPlan is what one commit of a target does.
 type commitPlan struct {
 	// Inputs to rewrite, in the order of rawobj.Compare.
 	Inputs []objstore.Object
-	// InputBytes is their size as stored. Left and LeftBytes are what has to wait for the next commit.
-	InputBytes, LeftBytes int64
-	Left                  int
+	// InputBytes is their size as stored.
+	InputBytes int64
+	// Waiting is everything that is listed and not consumed, the inputs too.
+	Waiting Backlog
 	// Present are consumed objects that the listing shows, Drop the names of those that it does not. Rule 13: these names may go, for the
 	// listing began after the manifest was read.
 	Present []objstore.Object
 	Drop    map[string]bool
-	// Foreign keys are no raw objects. They are counted and left alone.
-	Foreign []string
+}
+
+// left is how many objects have to wait for the next commit.
+func (p *commitPlan) left() Backlog {
+	b := p.Waiting
+	b.Objects -= int64(len(p.Inputs))
+	b.Bytes -= p.InputBytes
+	if b.Objects == 0 {
+		return Backlog{}
+	}
+	return b
 }
 
 // batch bounds the raw objects of a commit.
@@ -36,44 +45,58 @@ type batch struct {
 }
 
 // planCommit decides what the next commit of a target consumes: everything that is listed and not consumed, or as much of it as the
-// batch takes, the newest hours first, by the hint in the key.
-func planCommit(s *catalog.Snapshot, listed listing, limit batch) commitPlan {
+// batch takes, the newest hours first, by the hint in the key. Rule 3: the listing began after the manifest was read. It is not held in memory: of a
+// long backlog only as much is as the batch takes. Objects under keys of another form are left alone. Errors are those of the listing.
+func planCommit(s *catalog.Snapshot, listed iter.Seq2[objstore.Object, error], limit batch) (commitPlan, error) {
 	p := commitPlan{Drop: map[string]bool{}}
 	for _, c := range s.Manifest.Consumed {
 		p.Drop[c.Key] = true
 	}
-	type pending struct {
-		objstore.Object
-		hour layout.Hour
-	}
-	var waiting []pending
-	for _, o := range listed {
+	var first newestFirst
+	for o, err := range listed {
+		if err != nil {
+			return p, fmt.Errorf("listing the raw objects of %s: %w", s.Target, err)
+		}
 		raw, ok := layout.ParseRaw(o.Key)
 		switch {
 		case !ok || raw.Target != s.Target:
-			p.Foreign = append(p.Foreign, o.Key)
 		case p.Drop[o.Key]:
 			delete(p.Drop, o.Key)
 			p.Present = append(p.Present, o)
 		default:
-			waiting = append(waiting, pending{o, raw.Hour})
+			p.Waiting = p.Waiting.with(o)
+			first = append(first, pending{o, raw.Hour})
+			if len(first) >= 2*limit.Objects+1 {
+				first = first.sorted()[:limit.Objects]
+			}
 		}
 	}
-	// In an hour the oldest come first: the retry of an upload is newer than the upload, and must not be consumed before it.
-	slices.SortFunc(waiting, func(a, b pending) int {
-		return cmp.Or(cmp.Compare(b.hour, a.hour), rawobj.Compare(a.Object, b.Object))
-	})
-	for i, o := range waiting {
-		if i > 0 && (len(p.Inputs) >= limit.Objects || p.InputBytes+o.Size > limit.Bytes) {
-			p.Left++
-			p.LeftBytes += o.Size
-			continue
+	for i, o := range first.sorted() {
+		if i > 0 && (i >= limit.Objects || p.InputBytes+o.Size > limit.Bytes) {
+			break
 		}
 		p.Inputs = append(p.Inputs, o.Object)
 		p.InputBytes += o.Size
 	}
 	slices.SortFunc(p.Inputs, rawobj.Compare)
-	return p
+	return p, nil
+}
+
+// pending is an object that waits, with the hint in its key.
+type pending struct {
+	objstore.Object
+	hour layout.Hour
+}
+
+// newestFirst is sorted by hours, the newest first. In an hour the oldest come first: the retry of an upload is newer than the upload, and must not be
+// consumed before it.
+type newestFirst []pending
+
+func (n newestFirst) sorted() newestFirst {
+	slices.SortFunc(n, func(a, b pending) int {
+		return cmp.Or(cmp.Compare(b.hour, a.hour), rawobj.Compare(a.Object, b.Object))
+	})
+	return n
 }
 
 // deletable returns the consumed objects whose grace is over and that no alert rule waits for.

@@ -7,7 +7,6 @@ import (
 
 	"lethe/internal/catalog"
 	"lethe/internal/layout"
-	"lethe/objstore"
 )
 
 // maxAttempts is how often a target is started over before it is left to the next pass. Whoever has won meanwhile has done the work.
@@ -48,12 +47,11 @@ func (p *pass) commit(ctx context.Context, t layout.Target, quarantine map[strin
 	if snap, err = catalog.Load(ctx, p.bucket, t); err != nil {
 		return snap, false, err
 	}
-	listed, err := p.listTarget(ctx, t)
+	plan, err := planCommit(&snap, p.listTarget(ctx, t), batch{p.opts.BatchObjects, p.opts.BatchBytes})
 	if err != nil {
 		return snap, false, err
 	}
-	plan := planCommit(&snap, listed, batch{p.opts.BatchObjects, p.opts.BatchBytes})
-	p.setPending(t, plan.Inputs, plan.Left, plan.LeftBytes)
+	p.setPending(t, plan.Waiting)
 	if err := p.cleanRaw(ctx, &snap, plan.Present); err != nil {
 		return snap, false, err
 	}
@@ -74,10 +72,11 @@ func (p *pass) commit(ctx context.Context, t layout.Target, quarantine map[strin
 	if err != nil {
 		return snap, false, err
 	}
-	p.setPending(t, nil, plan.Left, plan.LeftBytes)
+	left := plan.left()
+	p.setPending(t, left)
 	p.count(done.addTo)
 	p.progress()
-	return after, plan.Left > 0, nil
+	return after, left.Objects > 0, nil
 }
 
 // progress tells how far the pass has come.
@@ -111,18 +110,9 @@ func (p *pass) swap(ctx context.Context, from catalog.Snapshot, next *catalog.Ma
 	return after, nil
 }
 
-// setPending notes what of a target waits: the inputs and what is left for later commits.
-func (p *pass) setPending(t layout.Target, inputs []objstore.Object, left int, leftBytes int64) {
-	b := Backlog{}
-	for _, o := range inputs {
-		b = b.with(o)
-	}
+// setPending notes what of a target waits.
+func (p *pass) setPending(t layout.Target, b Backlog) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if left > 0 {
-		b.Oldest = p.pending[t].Oldest
-	}
-	b.Objects += int64(left)
-	b.Bytes += leftBytes
 	p.pending[t] = b
 }

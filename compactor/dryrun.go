@@ -33,7 +33,7 @@ type HourPlan struct {
 type TargetPlan struct {
 	Target string `json:"target"`
 	// RawObjects and RawBytes to rewrite.
-	RawObjects int   `json:"rawObjects,omitempty"`
+	RawObjects int64 `json:"rawObjects,omitempty"`
 	RawBytes   int64 `json:"rawBytes,omitempty"`
 	// DeleteRaw and DeleteReplaced are objects whose grace is over; Orphans those that no manifest names.
 	DeleteRaw      int `json:"deleteRaw,omitempty"`
@@ -103,12 +103,11 @@ func (p *pass) planTarget(ctx context.Context, t layout.Target) (TargetPlan, err
 	if err != nil {
 		return out, err
 	}
-	listed, err := p.listTarget(ctx, t)
+	commit, err := planCommit(&snap, p.listTarget(ctx, t), batch{1, 1})
 	if err != nil {
 		return out, err
 	}
-	commit := planCommit(&snap, listed, batch{len(listed) + 1, 1 << 62})
-	out.RawObjects, out.RawBytes = len(commit.Inputs), commit.InputBytes
+	out.RawObjects, out.RawBytes = commit.Waiting.Objects, commit.Waiting.Bytes
 	out.DeleteRaw = len(deletable(&snap, commit.Present, p.opts.RawGrace, p.held))
 	for _, r := range snap.Manifest.Replaced {
 		if snap.Expired(r, p.opts.Grace) {
@@ -137,7 +136,7 @@ func (p *pass) planTarget(ctx context.Context, t layout.Target) (TargetPlan, err
 }
 
 func (t *TargetPlan) empty() bool {
-	return t.RawObjects+t.DeleteRaw+t.DeleteReplaced+t.Orphans+len(t.Merges)+len(t.Seal)+len(t.Unseal) == 0
+	return t.RawObjects == 0 && t.DeleteRaw+t.DeleteReplaced+t.Orphans+len(t.Merges)+len(t.Seal)+len(t.Unseal) == 0
 }
 
 // String is the plan for a person.

@@ -221,13 +221,7 @@ func (p *pass) finish(ctx context.Context, err error) (*Summary, error) {
 	p.mu.Lock()
 	s := p.sum
 	for t, b := range p.pending {
-		k := s.Backlog[t.Kind]
-		k.Objects += b.Objects
-		k.Bytes += b.Bytes
-		if !b.Oldest.IsZero() && (k.Oldest.IsZero() || b.Oldest.Before(k.Oldest)) {
-			k.Oldest = b.Oldest
-		}
-		s.Backlog[t.Kind] = k
+		s.Backlog[t.Kind] = s.Backlog[t.Kind].plus(b)
 	}
 	p.mu.Unlock()
 	if err != nil && len(s.Failed) == 0 {

@@ -1,6 +1,7 @@
 package compactor
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -148,22 +149,47 @@ func TestPlanCommit(t *testing.T) {
 	gone := object(0, "gone", 0, 10)
 	foreign := objstore.Object{Key: "raw/pod/shop/x"}
 	snap := &catalog.Snapshot{Target: shop, Manifest: &catalog.Manifest{Consumed: []catalog.Tombstone{{Key: c.Key}, {Key: gone.Key}}}}
-	listed := listing{a, b, c, d, foreign}
+	planned := func(limit batch) commitPlan {
+		p, err := planCommit(snap, func(yield func(objstore.Object, error) bool) {
+			for _, o := range []objstore.Object{d, c, a, b, foreign} {
+				if !yield(o, nil) {
+					return
+				}
+			}
+		}, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
 
-	p := planCommit(snap, listed, batch{Objects: 2, Bytes: 100})
+	p := planned(batch{Objects: 2, Bytes: 100})
 	if diff := cmp.Diff([]objstore.Object{b, a}, p.Inputs); diff != "" {
 		t.Errorf("the newest hour goes first, in the order of arrival: %s", diff)
 	}
-	if p.Left != 1 || p.LeftBytes != 10 || !cmp.Equal(p.Present, []objstore.Object{c}) || !cmp.Equal(p.Foreign, []string{foreign.Key}) {
+	if left := p.left(); left.Objects != 1 || left.Bytes != 10 || !cmp.Equal(p.Present, []objstore.Object{c}) {
 		t.Errorf("the plan is %+v", p)
 	}
 	if !cmp.Equal(p.Drop, map[string]bool{gone.Key: true}) {
 		t.Errorf("the names to drop are %v", p.Drop)
 	}
-	if p := planCommit(snap, listed, batch{Objects: 9, Bytes: 25}); len(p.Inputs) != 2 || p.Left != 1 {
+	if p := planned(batch{Objects: 1, Bytes: 100}); !cmp.Equal(p.Inputs, []objstore.Object{b}) || p.left().Objects != 2 || !p.Waiting.Oldest.Equal(b.LastModified) {
+		t.Errorf("one of three: %+v", p)
+	}
+	if p := planned(batch{Objects: 9, Bytes: 25}); len(p.Inputs) != 2 || p.left().Objects != 1 {
 		t.Errorf("the bound on bytes: %+v", p)
 	}
-	if p := planCommit(snap, listed, batch{Objects: 9, Bytes: 1}); len(p.Inputs) != 1 || p.Left != 2 {
+	if p := planned(batch{Objects: 9, Bytes: 1}); len(p.Inputs) != 1 || p.left().Objects != 2 {
 		t.Errorf("an object larger than the bound goes alone: %+v", p)
+	}
+}
+
+func TestPlanCommitFailsWithTheListing(t *testing.T) {
+	broken := errors.New("page 2 failed")
+	_, err := planCommit(&catalog.Snapshot{Target: shop, Manifest: &catalog.Manifest{}}, func(yield func(objstore.Object, error) bool) {
+		yield(objstore.Object{}, broken)
+	}, batch{1, 1})
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
 	}
 }

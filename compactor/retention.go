@@ -78,11 +78,10 @@ func (p *pass) freeRaw(ctx context.Context, snaps []catalog.Snapshot) error {
 		if !p.mine(snaps[i].Target) || len(snaps[i].Manifest.Consumed) == 0 {
 			continue
 		}
-		listed, err := p.listTarget(ctx, snaps[i].Target)
+		plan, err := planCommit(&snaps[i], p.listTarget(ctx, snaps[i].Target), batch{1, 1})
 		if err != nil {
 			return err
 		}
-		plan := planCommit(&snaps[i], listed, batch{1, 1})
 		if err := p.cleanRaw(ctx, &snaps[i], plan.Present); err != nil {
 			return err
 		}

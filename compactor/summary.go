@@ -194,15 +194,21 @@ func (s *Summary) save(ctx context.Context, b objstore.Bucket, shard Shard) erro
 	return nil
 }
 
+// plus adds two backlogs.
+func (b Backlog) plus(o Backlog) Backlog {
+	b.Objects += o.Objects
+	b.Bytes += o.Bytes
+	if b.Oldest.IsZero() || !o.Oldest.IsZero() && o.Oldest.Before(b.Oldest) {
+		b.Oldest = o.Oldest
+	}
+	return b
+}
+
 // Backlogged returns the backlog over both kinds.
 func (s *Summary) Backlogged() Backlog {
 	var all Backlog
 	for _, b := range s.Backlog {
-		all.Objects += b.Objects
-		all.Bytes += b.Bytes
-		if all.Oldest.IsZero() || !b.Oldest.IsZero() && b.Oldest.Before(all.Oldest) {
-			all.Oldest = b.Oldest
-		}
+		all = all.plus(b)
 	}
 	return all
 }

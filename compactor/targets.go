@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 
 	"lethe/internal/catalog"
@@ -106,14 +107,7 @@ func without(all, done []layout.Target) []layout.Target {
 	return slices.DeleteFunc(slices.Clone(all), func(t layout.Target) bool { return slices.Contains(done, t) })
 }
 
-// listTarget lists the raw objects of a target, all pages.
-func (p *pass) listTarget(ctx context.Context, t layout.Target) (listing, error) {
-	var l listing
-	for o, err := range p.bucket.List(ctx, objstore.ListOptions{Prefix: layout.RawPrefixOf(t)}) {
-		if err != nil {
-			return nil, fmt.Errorf("listing its raw objects: %w", err)
-		}
-		l = append(l, o)
-	}
-	return l, nil
+// listTarget lists the raw objects of a target, all pages, when it is ranged over.
+func (p *pass) listTarget(ctx context.Context, t layout.Target) iter.Seq2[objstore.Object, error] {
+	return p.bucket.List(ctx, objstore.ListOptions{Prefix: layout.RawPrefixOf(t)})
 }

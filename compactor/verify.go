@@ -240,15 +240,10 @@ func (v *verifier) confirm(ctx context.Context, b *catalog.Block, missing map[st
 
 // waiting counts the raw objects of a target that are not consumed.
 func (v *verifier) waiting(ctx context.Context, snap *catalog.Snapshot) error {
-	listed, err := v.listTarget(ctx, snap.Target)
+	plan, err := planCommit(snap, v.listTarget(ctx, snap.Target), batch{1, 1})
 	if err != nil {
 		return err
 	}
-	plan := planCommit(snap, listed, batch{len(listed) + 1, 1 << 62})
-	v.note(func(out *Verification) {
-		for _, o := range plan.Inputs {
-			out.Backlog = out.Backlog.with(o)
-		}
-	})
+	v.note(func(out *Verification) { out.Backlog = out.Backlog.plus(plan.Waiting) })
 	return nil
 }
