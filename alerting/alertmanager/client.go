@@ -27,6 +27,8 @@ const (
 	// attempts is how often a request is tried, with pauses of firstPause, twice that, and so on.
 	attempts   = 5
 	firstPause = 200 * time.Millisecond
+	// budget bounds the time of one Notify: an Alertmanager that does not answer must not keep rules from being evaluated.
+	budget = 20 * time.Second
 	// maxAnswer is how much of an answer is read for an error.
 	maxAnswer = 1 << 10
 )
@@ -115,6 +117,8 @@ func (c *Client) Notify(ctx context.Context, alerts []alerting.Notification) ([]
 		}
 		return accepted, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
 	taken := make([][]bool, len(c.peers))
 	errs := make([]error, len(c.peers))
 	var wg sync.WaitGroup
@@ -130,14 +134,17 @@ func (c *Client) Notify(ctx context.Context, alerts []alerting.Notification) ([]
 	return accepted, errors.Join(errs...)
 }
 
-// tell sends the alerts to one Alertmanager and returns which are done with: accepted, dropped by relabeling, or refused for good.
+// tell sends the alerts to one Alertmanager and returns which are done with: accepted, dropped by relabeling, or refused for good. After a
+// batch that could not be sent the others wait for the next time.
 func (c *Client) tell(ctx context.Context, p *peer, alerts []alerting.Notification) ([]bool, error) {
 	done := make([]bool, len(alerts))
 	var batch []postable
 	var places []int
 	var errs []error
+	down := false
 	flush := func() {
-		if len(batch) == 0 {
+		if len(batch) == 0 || down {
+			batch, places = batch[:0], places[:0]
 			return
 		}
 		taken, err := c.send(ctx, p, batch)
@@ -146,6 +153,7 @@ func (c *Client) tell(ctx context.Context, p *peer, alerts []alerting.Notificati
 		}
 		if err != nil {
 			errs = append(errs, err)
+			down = !errors.Is(err, ErrRefused)
 		}
 		batch, places = batch[:0], places[:0]
 	}

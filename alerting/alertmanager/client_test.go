@@ -179,6 +179,20 @@ func TestNotifyBatches(t *testing.T) {
 	}
 }
 
+// Of an Alertmanager that does not take the first batch the others are spared.
+func TestNotifyStopsAtAFailure(t *testing.T) {
+	a := newFake(t, httptest.NewServer)
+	a.answer = func(int, []postable) int { return 503 }
+	var names []string
+	for i := range 3 * batchSize {
+		names = append(names, fmt.Sprint(i))
+	}
+	ok, err := client(t, addURL(t, &Config{}, a.URL)).Notify(t.Context(), alertsOf(names...))
+	if err == nil || ok[0] || ok[len(ok)-1] || len(a.bodies) != attempts {
+		t.Errorf("%d requests, %v", len(a.bodies), err)
+	}
+}
+
 func TestNotifyTLS(t *testing.T) {
 	a := newFake(t, httptest.NewTLSServer)
 	dir := t.TempDir()
