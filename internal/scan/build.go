@@ -6,11 +6,11 @@ import (
 )
 
 // build makes rows of what a worker has found in a page. Of each run it keeps the first limit rows in the direction of the query; 0 keeps
-// all. It copies, but for a page that matches as a whole, whose memory it takes.
+// all. It copies, but for a page that matches as a whole and fills its memory, which it takes.
 func (w *worker) build(q *query, r *pageRef, limit int) *rows {
 	out := &rows{rank: r.in.plan.rank}
 	all := len(w.times)
-	if limit == 0 && w.sel.Count() == all {
+	if limit == 0 && w.sel.Count() == all && w.fills(q) {
 		out.times = append([]int64(nil), w.times...)
 		if wantsLines(&q.sel) {
 			out.logs, out.offsets, out.page = w.log.Data, w.log.Offsets, w.log
@@ -36,6 +36,11 @@ func (w *worker) build(q *query, r *pageRef, limit int) *rows {
 	}
 	w.addLabels(q, r, out, picked)
 	return out
+}
+
+// fills tells whether the lines of the page take most of the memory that they lie in, which is that of the largest page it has held.
+func (w *worker) fills(q *query) bool {
+	return !wantsLines(&q.sel) || cap(w.log.Data) <= 2*len(w.log.Data)
 }
 
 // pick lists the rows to keep and makes the segments of out from them.

@@ -238,7 +238,8 @@ func (w *window) add(r *rows, in span) {
 // load loads the pages, and the raw objects, of work that are not loaded yet. One that reaches over b is kept whole while memory allows; else
 // only what lies in the window is kept, and it is loaded again for the next one.
 func (s *slicer) load(ctx context.Context, all, work []*pending, a, b int64) error {
-	budget := float64(s.q.s.opts.Memory) * 5 / 8
+	// Windows point into the rows that are kept and take little more.
+	budget := float64(s.q.s.opts.Memory) * 7 / 8
 	for _, p := range all {
 		if p.rows != nil {
 			budget -= float64(p.rows.bytes())
