@@ -28,12 +28,16 @@ type output struct {
 // blocks of an open hour are rewritten.
 const indexedText = 64 << 20
 
+// draftPage is how many bytes of lines end a page of a draft. Small ones take less memory where many drafts are merged.
+const draftPage = 256 << 10
+
 // newOutput begins a block of about so many bytes of lines. A draft is compressed fast, a block that is to stay as the options say.
 func (p *pass) newOutput(t layout.Target, draft bool, text int64) (*output, error) {
 	o := &output{pass: p, target: t, spool: spool{dir: p.opts.TempDir}}
 	opts := p.opts.Block
 	if draft {
 		opts.Level = zstd.SpeedFastest
+		opts.PageBytes, opts.MinPageBytes = draftPage, min(opts.MinPageBytes, draftPage)
 		opts.NoIndex = opts.NoIndex || text < indexedText
 	}
 	w, err := block.NewWriter(&o.spool, t, opts)

@@ -88,10 +88,11 @@ func BenchmarkIndexWriter(b *testing.B) {
 			size = 0
 		}
 	}
+	pack := newPack(b)
 	b.SetBytes(n)
 	defer reportCPU(b, n)()
 	for b.Loop() {
-		w := newIndexWriter()
+		w := newIndexWriter(pack)
 		for i := range pages {
 			w.addPage(pages[i].log, pages[i].offsets, false)
 			if i%8 == 7 {

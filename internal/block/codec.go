@@ -2,6 +2,7 @@ package block
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/format"
@@ -11,16 +12,19 @@ import (
 // a page does not look back further than itself.
 type codec struct{ enc *zstd.Encoder }
 
-const codecWindow = 2 << 20
-
-func newCodec(level zstd.EncoderLevel) (*codec, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(codecWindow),
+// newCodec returns a codec for pages of about so many bytes. The encoder allocates twice the window, which is a power of two.
+func newCodec(level zstd.EncoderLevel, pageBytes int) (*codec, error) {
+	window := 1 << bits.Len(uint(max(pageBytes, zstd.MinWindowSize)))
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window),
 		zstd.WithZeroFrames(true), zstd.WithEncoderCRC(false))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	return &codec{enc}, nil
 }
+
+// pack makes one frame of b. It takes the encoder of the pages, for another one would have to be allocated for each block.
+func (c *codec) pack(b []byte) []byte { return c.enc.EncodeAll(b, nil) }
 
 // String names the codec as Parquet does.
 func (c *codec) String() string { return "ZSTD" }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
@@ -187,10 +188,20 @@ func FuzzSections(f *testing.F) {
 	})
 }
 
+// newPack returns how a writer makes frames.
+func newPack(t testing.TB) func([]byte) []byte {
+	t.Helper()
+	c, err := newCodec(zstd.SpeedDefault, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.pack
+}
+
 // wrapPage makes a page of a body, with a header that is right.
 func wrapPage(t testing.TB, body []byte, rows int, e format.Encoding) []byte {
 	t.Helper()
-	data := compress(body)
+	data := newPack(t)(body)
 	header := format.PageHeader{
 		Type: format.DataPage, UncompressedPageSize: int32(len(body)), CompressedPageSize: int32(len(data)), CRC: int32(crc32.ChecksumIEEE(data)),
 	}

@@ -11,8 +11,8 @@ type indexWriter struct {
 	scratch  []byte
 }
 
-func newIndexWriter() *indexWriter {
-	return &indexWriter{trigrams: newTrigramWriter(), grams: newGramWriter()}
+func newIndexWriter(pack func([]byte) []byte) *indexWriter {
+	return &indexWriter{trigrams: newTrigramWriter(pack), grams: newGramWriter()}
 }
 
 // byteKey is what a byte is to the index: itself, ASCII letters in lower case, and a bit in each lane that it belongs to.

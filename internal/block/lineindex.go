@@ -37,7 +37,7 @@ func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.
 // lineIndex returns the blob.
 func (w *Writer) lineIndex() []byte {
 	var sections []section
-	if runs := w.runs.finish(); runs != nil {
+	if runs := w.runs.finish(w.codec.pack); runs != nil {
 		sections = append(sections, section{sectionRuns, runs})
 	}
 	if w.index != nil {

@@ -112,22 +112,12 @@ func appendName(dst []byte, prev, name string) []byte {
 	return append(dst, name[n:]...)
 }
 
-// finish returns the section, nil where it would be too large.
-func (w *runWriter) finish() []byte {
+// finish returns the section, nil where it would be too large. pack makes one zstd frame.
+func (w *runWriter) finish(pack func([]byte) []byte) []byte {
 	if w.flush(); w.over {
 		return nil
 	}
-	return compress(append(binary.AppendUvarint(nil, w.n), w.buf...))
-}
-
-// compress makes one zstd frame.
-func compress(b []byte) []byte {
-	// Neither option can be wrong.
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
-	if err != nil {
-		panic(err)
-	}
-	return enc.EncodeAll(b, nil)
+	return pack(append(binary.AppendUvarint(nil, w.n), w.buf...))
 }
 
 // parseRuns reads the directory of a block of the target with that many rows.

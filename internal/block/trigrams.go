@@ -29,6 +29,8 @@ func (m *pageMask) has(i int) bool { return m[i>>6]>>(i&63)&1 != 0 }
 type trigramWriter struct {
 	seen  *[trigramSpace / 64]uint64
 	found []uint32
+	// pack makes one zstd frame.
+	pack func([]byte) []byte
 
 	pages        int
 	full, beyond pageMask
@@ -37,8 +39,8 @@ type trigramWriter struct {
 	segments     [][]byte
 }
 
-func newTrigramWriter() *trigramWriter {
-	return &trigramWriter{seen: new([trigramSpace / 64]uint64), ids: make(map[uint32]uint32)}
+func newTrigramWriter(pack func([]byte) []byte) *trigramWriter {
+	return &trigramWriter{pack: pack, seen: new([trigramSpace / 64]uint64), ids: make(map[uint32]uint32)}
 }
 
 // add takes a trigram that the page has not had.
@@ -104,8 +106,8 @@ func (w *trigramWriter) endSegment() {
 	for _, t := range trigrams {
 		out = binary.AppendUvarint(out, uint64(setOf[w.masks[w.ids[t]]]))
 	}
-	w.segments = append(w.segments, compress(out))
-	*w = trigramWriter{seen: w.seen, found: w.found, segments: w.segments, ids: w.ids, masks: w.masks[:0]}
+	w.segments = append(w.segments, w.pack(out))
+	*w = trigramWriter{pack: w.pack, seen: w.seen, found: w.found, segments: w.segments, ids: w.ids, masks: w.masks[:0]}
 	clear(w.ids)
 }
 

@@ -16,6 +16,7 @@ type Writer struct {
 	target layout.Target
 	opts   Options
 	out    *output
+	codec  *codec
 	pq     *parquet.GenericWriter[any]
 	cols   []Column
 
@@ -39,17 +40,17 @@ func NewWriter(w io.Writer, t layout.Target, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	zstd, err := newCodec(o.Level)
+	codec, err := newCodec(o.Level, o.PageBytes)
 	if err != nil {
 		return nil, err
 	}
-	b := &Writer{target: t, opts: o, out: newOutput(w), cols: columnsOf(t.Kind), runs: runWriter{kind: t.Kind}}
+	b := &Writer{target: t, opts: o, out: newOutput(w), codec: codec, cols: columnsOf(t.Kind), runs: runWriter{kind: t.Kind}}
 	if !o.NoIndex {
-		b.index = newIndexWriter()
+		b.index = newIndexWriter(codec.pack)
 	}
 	b.pq = parquet.NewGenericWriter[any](b.out, schemaOf(t.Kind),
 		parquet.CreatedBy("lethe", fmt.Sprint(Version), ""),
-		parquet.Compression(zstd),
+		parquet.Compression(codec),
 		// Pages are written whole and flushed by hand, so the library's own buffers may be small.
 		parquet.PageBufferSize(4<<10),
 		// What a row group takes is known when it has been written: the index is given a share of it.
