@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,10 +80,10 @@ func newWorld(t *testing.T, o gen.Options) world {
 
 func compact(t *testing.T, b objstore.Bucket) {
 	t.Helper()
-	ids := 0
+	var ids atomic.Int64 // targets are compacted at once
 	c, err := compactor.New(b, compactor.Options{
 		Now: time.Now, TempDir: t.TempDir(), SingleWriter: true,
-		NewID: func() string { ids++; return fmt.Sprintf("%08d", ids) },
+		NewID: func() string { return fmt.Sprintf("%08d", ids.Add(1)) },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -111,7 +112,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 type runner struct {
 	o      Options
 	c      *compactor.Compactor
-	ids    int
+	ids    atomic.Int64
 	start  time.Time
 	next   time.Time // of the next pass
 	result *Result
@@ -125,10 +126,7 @@ func (r *runner) begin(logs gen.Options) error {
 	r.o.Clock.now = logs.Start
 	r.start, r.next = logs.Start, logs.Start.Add(time.Minute)
 	r.o.Compactor.Now = r.o.Clock.Now
-	r.o.Compactor.NewID = func() string {
-		r.ids++
-		return fmt.Sprintf("%012d", r.ids)
-	}
+	r.o.Compactor.NewID = func() string { return fmt.Sprintf("%012d", r.ids.Add(1)) } // targets are compacted at once
 	var err error
 	r.c, err = compactor.New(r.o.Bucket, r.o.Compactor)
 	return err
