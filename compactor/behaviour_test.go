@@ -198,38 +198,6 @@ func TestBacklogNewestFirst(t *testing.T) {
 	}
 }
 
-// A retry that comes when the day of its original is sealed is told by what is remembered beside the sealed day; lines that are new
-// open the day again, are merged, and sealed with it.
-func TestLateForASealedDay(t *testing.T) {
-	w := newWorld(t)
-	yesterday := epoch.Add(-24 * time.Hour)
-	long := linesAt("a", yesterday, 20)
-	w.upload(shop, "a", long[:10])
-	w.run(nil)
-	w.settle("sealed", nil)
-	m := w.manifest(shop)
-	if len(m.Sealed) != 1 || len(m.Blocks)+len(m.Bodies) != 0 {
-		t.Fatalf("the day is not sealed: %+v", m)
-	}
-	w.upload(shop, "b", long[:10])
-	w.upload(shop, "c", long)
-	w.check("raw")
-	if s := w.run(nil); s.Lines.Written != 10 || s.In.Duplicates != 1 || s.Odd["pod/shop"].Late != 10 {
-		t.Errorf("the summary is\n%s", s)
-	}
-	w.check("late")
-	for range 6 {
-		w.advance(time.Hour)
-		w.run(nil)
-	}
-	w.checkClean("late lines")
-	w.check("merged")
-	m = w.manifest(shop)
-	if len(m.Sealed) != 1 || m.Sealed[0].Blocks != 1 || m.Sealed[0].Rows != 20 || len(m.Blocks) != 0 {
-		t.Errorf("the day is not one block again: %+v", m)
-	}
-}
-
 func TestShards(t *testing.T) {
 	w := newWorld(t)
 	for i := range 12 {
@@ -283,51 +251,6 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	}
 	for _, key := range []string{"raw/pod/shop/notes.txt", "raw/pod/shop/2026-03-01_09/picture.png", "pod/shop/readme.md"} {
 		w.get(key)
-	}
-}
-
-func TestVerify(t *testing.T) {
-	w := newWorld(t)
-	for i := range 4 {
-		w.upload(shop, fmt.Sprint("a", i), linesAt(fmt.Sprint("a", i), epoch.Add(-time.Duration(i)*24*time.Hour), 5))
-	}
-	w.run(nil)
-	w.settle("before", nil)
-	verify := func(fix bool) *Verification {
-		v, err := w.compactor(w.mem, nil).Verify(t.Context(), VerifyOptions{Fix: fix})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-	if v := verify(false); !v.Good() || v.Blocks != 4 || v.Rows != 20 || len(v.Orphans) != 0 || v.Targets != 1 {
-		t.Errorf("a good bucket: %s", v)
-	}
-	var blocks []string
-	for _, o := range w.list("pod/") {
-		if strings.HasSuffix(o.Key, ".parquet") {
-			blocks = append(blocks, o.Key)
-		}
-	}
-	damaged := bytes.Clone(w.get(blocks[0]))
-	damaged[len(damaged)/2] ^= 1
-	w.put(blocks[0], damaged)
-	w.put(blocks[1], damaged[:len(damaged)-1])
-	if err := w.mem.Delete(t.Context(), blocks[2]); err != nil {
-		t.Fatal(err)
-	}
-	orphan := layout.BlockKey(shop, 5, "x")
-	w.put(orphan, []byte("x"))
-	v := verify(false)
-	if v.Good() || len(v.Damaged) != 2 || len(v.Missing) != 1 || v.Missing[0] != blocks[2] || len(v.Orphans) != 1 || v.Blocks != 1 {
-		t.Errorf("a bad bucket: %s", v)
-	}
-	w.get(orphan)
-	if v := verify(true); v.Swept != 1 {
-		t.Errorf("fixed: %s", v)
-	}
-	if v := verify(false); len(v.Orphans) != 0 {
-		t.Errorf("the orphan is left: %s", v)
 	}
 }
 
@@ -458,47 +381,5 @@ func TestNoGoroutineOutlivesAPass(t *testing.T) {
 		}
 		cancel()
 		w.check("cancelled")
-	}
-}
-
-// The hours of a day are sealed while it goes on, so that what each commit writes does not grow with the day; a retry of what was sealed is
-// told all the same, and late lines open the day again.
-func TestSealWithinTheDay(t *testing.T) {
-	w := newWorld(t)
-	var first []line
-	largest := 0
-	for hour := range 12 {
-		for i := range 4 {
-			name := fmt.Sprintf("h%d-%d", hour, i)
-			lines := linesAt(name, w.Now(), 3)
-			if first == nil {
-				first = lines
-			}
-			w.upload(shop, name, lines)
-			w.run(nil)
-			w.advance(15 * time.Minute)
-		}
-		largest = max(largest, len(w.manifest(shop).Bodies))
-	}
-	m := w.manifest(shop)
-	if len(m.Sealed) != 1 || m.Sealed[0].Blocks < 8 || largest > 20 {
-		t.Fatalf("%d bodies at most, sealed: %+v", largest, m.Sealed)
-	}
-	w.check("sealed within the day")
-	w.upload(shop, "again", append(first, linesAt("more", epoch.Add(time.Minute), 2)...))
-	w.check("a retry of what was sealed")
-	if s := w.run(nil); s.Lines.Written != 2 {
-		t.Errorf("the retry brought %d lines, want 2", s.Lines.Written)
-	}
-	w.check("and compacted")
-	w.settle("at last", nil)
-	for range 3 {
-		w.advance(time.Hour)
-		w.run(nil)
-	}
-	w.check("sealed again")
-	m = w.manifest(shop)
-	if len(m.Sealed) != 1 || m.Sealed[0].Blocks != 12 || len(m.Blocks)+len(m.Bodies) != 0 {
-		t.Errorf("the day ends as %+v, %d blocks and %d bodies are open", m.Sealed, len(m.Blocks), len(m.Bodies))
 	}
 }
