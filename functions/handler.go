@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
@@ -122,7 +123,7 @@ func (h *handler) routes() http.Handler {
 	mux.Handle("GET /-/ready", h.with(h.ready))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(h.o.Gatherer, promhttp.HandlerOpts{DisableCompression: true}))
 	mux.Handle("GET /{$}", h.with(h.welcome))
-	mux.HandleFunc("/", h.unknown)
+	mux.Handle("/", h.unknown(mux))
 	return mux
 }
 
@@ -164,6 +165,28 @@ func (h *handler) gated(e endpoint) endpoint {
 	}
 }
 
-func (h *handler) unknown(w http.ResponseWriter, r *http.Request) {
-	writeJSON(w, r, http.StatusNotFound, failure{Status: "error", ErrorType: notFound, Error: "there is no " + r.URL.Path + " here"})
+// unknown answers what no route takes: 405 with the methods that the path has, else 404.
+func (h *handler) unknown(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		allowed := methodsOf(mux, r)
+		if len(allowed) == 0 {
+			writeJSON(w, r, http.StatusNotFound, failure{Status: "error", ErrorType: notFound, Error: "there is no " + r.URL.Path + " here"})
+			return
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		text := r.URL.Path + " takes " + strings.Join(allowed, " and ") + ", not " + r.Method
+		writeJSON(w, r, http.StatusMethodNotAllowed, failure{Status: "error", ErrorType: badData, Error: text})
+	})
+}
+
+// methodsOf is the methods with which the path of r has a route of its own.
+func methodsOf(mux *http.ServeMux, r *http.Request) []string {
+	var methods []string
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		_, pattern := mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host})
+		if pattern != "/" && pattern != "" {
+			methods = append(methods, method)
+		}
+	}
+	return methods
 }

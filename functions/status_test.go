@@ -42,6 +42,26 @@ func TestProbes(t *testing.T) {
 	}
 }
 
+// TestMethods sends methods that a path does not take: the answer names those that it takes.
+func TestMethods(t *testing.T) {
+	s := serve(t, options(logs(0, nil)))
+	for _, c := range []struct {
+		method, path, allow string
+		status              int
+	}{
+		{http.MethodDelete, "/api/v1/query", "GET, POST", http.StatusMethodNotAllowed},
+		{http.MethodPut, "/api/v1/query_range?query=pod", "GET, POST", http.StatusMethodNotAllowed},
+		{http.MethodPost, "/api/v1/label/pod/values", "GET", http.StatusMethodNotAllowed},
+		{http.MethodPost, "/-/healthy", "GET", http.StatusMethodNotAllowed},
+		{http.MethodDelete, "/api/v1/nothing", "", http.StatusNotFound},
+	} {
+		status, header, body := do(t, mustRequest(t, c.method, s.URL+c.path, nil))
+		if status != c.status || header.Get("Allow") != c.allow || !strings.Contains(body, `"status":"error"`) {
+			t.Errorf("%s %s: %d, allowed %q: %s", c.method, c.path, status, header.Get("Allow"), body)
+		}
+	}
+}
+
 // TestAnswers compares whole answers of the endpoints that say what there is.
 func TestAnswers(t *testing.T) {
 	s := serve(t, options(logs(0, nil)))
