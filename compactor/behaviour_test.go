@@ -280,6 +280,9 @@ lethe_compactor_odd_lines_total{target="node/n1",why="too_old"} 0
 		"lethe_compactor_newest_object_timestamp_seconds", "lethe_compactor_odd_lines_total"); err != nil {
 		t.Error(err)
 	}
+	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
 	text := s.String()
 	for _, part := range []string{"compacted 10 lines of 2 raw objects", "node/n1: 0 late lines, 5 dated ahead", "requests: "} {
 		if !strings.Contains(text, part) {
