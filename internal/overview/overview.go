@@ -24,6 +24,8 @@ type Target struct {
 	Rows, Text, Bytes int64
 	// Min and Max time of the lines in blocks, both included; zero without a block.
 	Min, Max time.Time
+	// heard is the time of the newest line that is not dated long after it arrived.
+	heard time.Time
 	// Backlog are the raw objects that no block has consumed.
 	Backlog Backlog
 	// Waiting are objects that are no longer read, and wait for their grace to end.
@@ -49,12 +51,20 @@ func (b *Backlog) add(o objstore.Object) {
 	b.Bytes += o.Size
 }
 
-// Newest returns the time of the newest line, or of the newest upload in the backlog where that is later.
+// Newest returns the time of the newest line, or of the newest upload in the backlog where that is later. A line dated in the future
+// counts as one of an hour after its arrival at most: one wrong clock must not make a silent target look alive for years.
 func (t *Target) Newest() time.Time {
-	if t.Backlog.Newest.After(t.Max) {
+	if t.Backlog.Newest.After(t.heard) {
 		return t.Backlog.Newest
 	}
-	return t.Max
+	return t.heard
+}
+
+// hear notes a block whose first rows arrived at the given time. All its rows lie in one hour, so an honest one ends within an hour of that.
+func (t *Target) hear(newest, arrived int64) {
+	if at := time.Unix(0, min(newest, arrived+int64(time.Hour))).UTC(); at.After(t.heard) {
+		t.heard = at
+	}
 }
 
 // Empty tells that no line is left of a target.
@@ -134,10 +144,12 @@ func (t *Target) fill(s *catalog.Snapshot, raw []objstore.Object) {
 		b := &m.Blocks[i]
 		t.Text += b.Text
 		t.count(1, b.Rows, b.Size, b.Min, b.Max)
+		t.hear(b.Max, b.Arrived)
 	}
 	for i := range m.Sealed {
 		d := &m.Sealed[i]
 		t.count(d.Blocks, d.Rows, d.Bytes, d.Min, d.Max)
+		t.hear(d.Max, d.Max)
 	}
 	t.Waiting = len(m.Consumed) + len(m.Replaced)
 	for _, o := range raw {

@@ -101,6 +101,36 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// TestNewestHeedsArrivals has a line of years ahead beside lines of an hour that arrived while it ran.
+func TestNewestHeedsArrivals(t *testing.T) {
+	b := memstore.New((&clock{start}).time)
+	web := layout.Target{Kind: layout.Pod, Name: "web"}
+	hour := layout.HourOf(start.UnixNano())
+	for _, c := range []struct {
+		blocks []catalog.Block
+		want   time.Time
+	}{
+		{[]catalog.Block{{Hour: hour, Max: start.Add(59 * time.Minute).UnixNano(), Arrived: start.UnixNano()}}, start.Add(59 * time.Minute)},
+		{[]catalog.Block{{Hour: hour + 20000, Max: (hour + 20000).Start().UnixNano(), Arrived: start.UnixNano()}}, start.Add(time.Hour)},
+	} {
+		commit(t, b, web, func(m *catalog.Manifest) {
+			m.Blocks = nil
+			for i, k := range c.blocks {
+				full := block(web, k.Hour, fmt.Sprint("n", c.want.UnixNano(), i), 3)
+				full.Min, full.Max, full.Arrived = k.Max, k.Max, k.Arrived
+				m.Blocks = append(m.Blocks, full)
+			}
+		})
+		all, err := overview.Read(t.Context(), b, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(all) != 1 || !all[0].Newest().Equal(c.want) || all[0].Max.UnixNano() != c.blocks[0].Max {
+			t.Errorf("%+v: want newest %s", all, c.want)
+		}
+	}
+}
+
 func TestReadTargetSeesSealedDays(t *testing.T) {
 	b := memstore.New(func() time.Time { return start })
 	web := layout.Target{Kind: layout.Pod, Name: "web"}
