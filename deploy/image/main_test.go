@@ -26,7 +26,7 @@ func TestImageStarts(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	o := options{binary: binary, version: "v9.8.7", arch: runtime.GOARCH, licence: "../../LICENSE", repository: "example.com/lethe",
-		zones: filepath.Join(runtime.GOROOT(), "lib/time/zoneinfo.zip"), out: filepath.Join(dir, "a/image.tar")}
+		zones: filepath.Join(goroot(t), "lib/time/zoneinfo.zip"), out: filepath.Join(dir, "a/image.tar")}
 	if err := build(o); err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +57,15 @@ func TestImageStarts(t *testing.T) {
 	if err != nil || strings.Count(string(pem), "BEGIN CERTIFICATE") < 50 {
 		t.Errorf("%v, %d certificates", err, strings.Count(string(pem), "BEGIN CERTIFICATE"))
 	}
+}
+
+func goroot(t *testing.T) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 func unpack(t *testing.T, r io.Reader, root string) {
