@@ -81,6 +81,7 @@ func TestErrors(t *testing.T) {
 	}{
 		{"query", fmt.Errorf("around: %w", &letheql.Error{Line: 1, Col: 24, Msg: "unexpected end of input inside braces"}), 400, "bad_data"},
 		{"limit", fmt.Errorf("%w: it needs 5 GB", letheql.ErrLimit), 422, "execution"},
+		{"asked", fmt.Errorf("%w: 20,000 points", letheql.ErrAsked), 400, "bad_data"},
 		{"timeout", fmt.Errorf("scan: %w", context.DeadlineExceeded), 503, "timeout"},
 		{"store", errors.New("connection refused"), 500, "internal"},
 	} {

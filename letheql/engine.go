@@ -180,7 +180,7 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
 // parse reads and validates a query within the limits of the engine.
 func (e *Engine) parse(text string) (Expr, error) {
 	if len(text) > e.o.MaxQueryBytes {
-		return Expr{}, fmt.Errorf("%w: the query is %d bytes long, at most %d are allowed", ErrLimit, len(text), e.o.MaxQueryBytes)
+		return Expr{}, fmt.Errorf("%w: the query is %d bytes long, at most %d are allowed", ErrAsked, len(text), e.o.MaxQueryBytes)
 	}
 	expr, err := Parse(text)
 	if err != nil {
@@ -228,7 +228,7 @@ func (e *Engine) timeout(ctx context.Context) (context.Context, context.CancelFu
 func (e *Engine) checkRange(q Select) error {
 	span := time.Duration(q.End - q.Start)
 	if e.o.MaxRange > 0 && (span > e.o.MaxRange || span < 0 && q.End > q.Start) {
-		return fmt.Errorf("%w: the query reads a range of %s, at most %s are allowed", ErrLimit, span.Round(time.Second), e.o.MaxRange)
+		return fmt.Errorf("%w: the query reads a range of %s, at most %s are allowed", ErrAsked, span.Round(time.Second), e.o.MaxRange)
 	}
 	return nil
 }

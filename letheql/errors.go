@@ -28,6 +28,10 @@ func (e *Error) Error() string {
 // ErrLimit is wrapped by errors of a query that would cost more than the configuration allows. The text says how much it needed.
 var ErrLimit = errors.New("query exceeds a limit")
 
+// ErrAsked is an ErrLimit that the request itself shows, before anything is read: its length, range, step or limit. Prometheus
+// calls that bad data.
+var ErrAsked = fmt.Errorf("%w", ErrLimit)
+
 // errorAt is an error at a byte offset of the user's text. An offset outside of the text gives an error without position.
 func errorAt(text string, pos int, format string, args ...any) *Error {
 	e := &Error{Pos: -1, Msg: fmt.Sprintf(format, args...)}

@@ -36,7 +36,7 @@ func (e *Engine) logQuery(expr Expr, r Request) (*logQuery, error) {
 	}
 	if e.o.MaxLimit > 0 && (lq.limit == 0 || lq.limit > e.o.MaxLimit) {
 		if r.Limit != nil {
-			return nil, fmt.Errorf("%w: limit %d, at most %d lines are allowed (0 asks for all)", ErrLimit, lq.limit, e.o.MaxLimit)
+			return nil, fmt.Errorf("%w: limit %d, at most %d lines are allowed (0 asks for all)", ErrAsked, lq.limit, e.o.MaxLimit)
 		}
 		lq.limit = e.o.MaxLimit
 	}

@@ -77,7 +77,7 @@ func (e *Engine) grid(r Request) (grid, error) {
 	}
 	g := grid{r.Start.UnixMilli(), r.End.UnixMilli(), step.Milliseconds()}
 	if n := g.points(); n > int64(e.o.MaxPoints) {
-		return grid{}, fmt.Errorf("%w: step %s gives %d points a series, at most %d are allowed: use a longer step or a shorter range", ErrLimit, step, n, e.o.MaxPoints)
+		return grid{}, fmt.Errorf("%w: step %s gives %d points a series, at most %d are allowed: use a longer step or a shorter range", ErrAsked, step, n, e.o.MaxPoints)
 	}
 	return g, nil
 }

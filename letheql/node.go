@@ -99,7 +99,7 @@ func (n *nodes) child(s *parser.SubqueryExpr, g grid) grid {
 		c.start += c.step
 	}
 	if p := c.points(); p > int64(n.limit) {
-		n.err = fmt.Errorf("%w: the subquery [%s:%s] has %d steps", ErrLimit, s.Range, time.Duration(c.step)*time.Millisecond, p)
+		n.err = fmt.Errorf("%w: the subquery [%s:%s] has %d steps", ErrAsked, s.Range, time.Duration(c.step)*time.Millisecond, p)
 	}
 	return c
 }
