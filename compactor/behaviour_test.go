@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -342,8 +343,11 @@ func TestIdleTargetsCostNothing(t *testing.T) {
 	w.advance(48 * time.Hour)
 	w.run(nil) // seals
 	w.settle("sealed", nil)
+	var mu sync.Mutex // targets are looked after at once
 	calls := map[string]int{}
 	b := objtest.NewHooks(w.mem, objtest.Hooks{Before: func(_ context.Context, c objtest.Call) error {
+		mu.Lock()
+		defer mu.Unlock()
 		if strings.HasPrefix(c.Key, "pod/ns") || strings.HasPrefix(c.Key, "raw/pod/ns") {
 			calls[fmt.Sprint(c.Op, " ", c.Key)]++
 		}
