@@ -48,8 +48,19 @@ build: ## build bin/lethe, static
 demo: build ## sample logs, compacted and served on :6060
 	$(BIN)/lethe demo
 
+# What tests need comes over the network, so all of it comes at once.
+.PHONY: test-tools
+test-tools:
+	@$(MAKE) --no-print-directory -j test-tools-at-once
+
+.PHONY: test-tools-at-once modules
+test-tools-at-once: $(MINIO) $(ALERTMANAGER) $(HELM) $(MC) modules
+modules:
+	@$(GO) list -deps -test ./... >/dev/null
+	@cd test/duckdb && $(GO) list -deps -test ./... >/dev/null
+
 .PHONY: test
-test: $(MINIO) $(ALERTMANAGER) $(HELM) $(MC) ## all tests, with the race detector, on memory, files and MinIO; PKG=./objstore/... for some
+test: test-tools ## all tests, with the race detector, on memory, files and MinIO; PKG=./objstore/... for some
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PKG)
 	$(if $(filter ./...,$(PKG)),$(MAKE) duckdb)
 
@@ -58,8 +69,12 @@ duckdb: ## read blocks with DuckDB, in a module of its own beside the product
 	cd test/duckdb && CGO_ENABLED=1 $(GO) test -timeout 20m ./...
 
 .PHONY: test-docker
-test-docker: $(ALERTMANAGER) $(HELM) $(MC) ## the same with MinIO in a container
+test-docker: test-tools ## the same with MinIO in a container
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m -tags docker $(PKG)
+
+# Checks look at the product as it is built, for then what it needs is compiled once.
+vet lint licences: export CGO_ENABLED = 0
+vet lint licences: export GOFLAGS += -trimpath
 
 .PHONY: vet
 vet: ## go vet
