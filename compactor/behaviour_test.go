@@ -59,6 +59,24 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
+// However many objects do not decode, a commit begins again once.
+func TestQuarantineOfMany(t *testing.T) {
+	w := newWorld(t)
+	const n = 40
+	for i := range n {
+		w.upload(shop, fmt.Sprint("good", i), linesAt(fmt.Sprint("good", i), epoch, 3))
+		w.put(layout.RawKey(shop, layout.HourOf(epoch.UnixNano()), fmt.Sprintf("bad%02d.jsonl.gz", i)), truncated(t, linesAt(fmt.Sprint("bad", i), epoch, 3)))
+	}
+	s := w.run(nil)
+	if s.Quarantined != n || s.Lines.Written != 3*n {
+		t.Fatalf("the summary is\n%s", s)
+	}
+	if s.Requests.Gets > 10*2*n {
+		t.Errorf("%d gets for %d objects", s.Requests.Gets, 2*n)
+	}
+	w.check("quarantined")
+}
+
 // An object whose bytes do not all arrive is not called unreadable.
 func TestCutBodyIsNoReasonForQuarantine(t *testing.T) {
 	w := newWorld(t)

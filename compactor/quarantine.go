@@ -14,6 +14,46 @@ import (
 // errAgain: a commit begins again with what was learned; it is no failure and no lost race.
 var errAgain = errors.New("begin again")
 
+// quarantineFrom quarantines the i-th object of a set, whose error is cause, and those behind it that do not decode either: so however many there
+// are, a commit begins again once. It returns errAgain, or what went wrong.
+func (p *pass) quarantineFrom(ctx context.Context, set *rawobj.Set, i int, cause error, noted map[string]error) error {
+	for ; i < set.Len(); i++ {
+		if cause == nil {
+			if cause = drain(ctx, set, i); cause == nil {
+				continue
+			}
+		}
+		if !errors.Is(cause, record.ErrUnreadable) {
+			return gone(cause)
+		}
+		if err := p.quarantine(ctx, set.Target(), set.Object(i), cause, noted); !errors.Is(err, errAgain) {
+			return err
+		}
+		cause = nil
+	}
+	return errAgain
+}
+
+// drain reads an object to its end, for its error.
+func drain(ctx context.Context, set *rawobj.Set, i int) (err error) {
+	rows, err := set.Open(ctx, i)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var row record.Row
+	for n := 0; ; n++ {
+		if n%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := rows.Next(&row); record.AtEnd(err) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
 // quarantine copies an object that does not decode to quarantine/ and notes its name, so that the next attempt consumes it without reading it. Rule 8:
 // it is called unreadable only after all of its bytes were seen to arrive. It returns errAgain where the commit is to begin again.
 func (p *pass) quarantine(ctx context.Context, t layout.Target, o objstore.Object, cause error, noted map[string]error) error {

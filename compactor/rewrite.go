@@ -40,7 +40,7 @@ func (p *pass) rewrite(ctx context.Context, snap *catalog.Snapshot, plan *commit
 	for i := range set.Len() {
 		if err := p.rewriteObject(ctx, set, i, h); errors.Is(err, record.ErrUnreadable) {
 			// Some of its rows are among the others already: quarantine it, and begin again without it.
-			return nil, p.quarantine(ctx, snap.Target, set.Object(i), err, quarantine)
+			return nil, p.quarantineFrom(ctx, set, i, err, quarantine)
 		} else if err != nil {
 			return nil, gone(err)
 		}

@@ -208,6 +208,9 @@ func (s *Set) each(ctx context.Context, n int, f func(ctx context.Context, i int
 	return g.Wait()
 }
 
+// Target returns the target that all objects belong to.
+func (s *Set) Target() layout.Target { return s.opts.Target }
+
 // Len returns the number of objects.
 func (s *Set) Len() int { return len(s.entries) }
 
