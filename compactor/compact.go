@@ -22,6 +22,9 @@ func (p *pass) compact(ctx context.Context, t layout.Target) error {
 		case errors.Is(err, errAgain):
 			continue
 		case stale(err):
+			if errors.Is(err, errStale) {
+				p.count(func(s *Summary) { s.StartedOver++ })
+			}
 			if attempt++; attempt == maxAttempts {
 				p.unfinished(fmt.Sprintf("other compactors were faster at %s", t))
 				return nil

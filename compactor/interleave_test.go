@@ -207,3 +207,26 @@ func TestOldRequests(t *testing.T) {
 	w.check("an old put has arrived")
 	w.settle("at last", nil)
 }
+
+// A commit whose input another compactor has consumed and deleted starts over, and the summary says so.
+func TestStartedOver(t *testing.T) {
+	w := newWorld(t)
+	key := w.upload(shop, "a", linesAt("a", epoch, 3))
+	w.advance(time.Minute)
+	meddled := false
+	b := objtest.NewHooks(w.mem, objtest.Hooks{Before: func(_ context.Context, c objtest.Call) error {
+		if c.Op == objtest.GetOp && c.Key == key && !meddled {
+			meddled = true
+			for range 3 {
+				w.run(nil)
+				w.advance(21 * time.Minute)
+			}
+		}
+		return nil
+	}})
+	s, err := w.compactor(b, nil).Run(t.Context())
+	if err != nil || !meddled || s.StartedOver != 1 || s.SwapsLost != 0 {
+		t.Errorf("%v, and the summary is\n%s", err, s)
+	}
+	w.check("started over")
+}
