@@ -54,12 +54,11 @@ type MergePlan struct {
 	Final bool `json:"final,omitempty"`
 }
 
-// Plan returns what a pass would do now with everything due: retention, upkeep and sweeping too. It writes nothing.
+// Plan returns what a pass would do now with everything due: retention, upkeep and sweeping too. It writes nothing. With an error it is the
+// plan of those targets that could be read, or nil where nothing could.
 func (c *Compactor) Plan(ctx context.Context) (*Plan, error) {
 	p := c.newPass(ctx)
-	if err := p.askHeld(ctx); err != nil {
-		return nil, err
-	}
+	held := p.askHeld(ctx)
 	if _, err := p.listRaw(ctx); err != nil {
 		return nil, err
 	}
@@ -67,14 +66,8 @@ func (c *Compactor) Plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	targets, _, err := p.loadAll(ctx, all)
-	if err != nil {
-		return nil, err
-	}
-	cuts, err := p.planCuts(ctx, targets)
-	if err != nil {
-		return nil, err
-	}
+	targets, _, loaded := p.loadAll(ctx, all)
+	cuts, planned := p.planCuts(ctx, targets)
 	out := &Plan{}
 	for _, cut := range cuts {
 		if p.mine(cut.Target) {
@@ -82,7 +75,11 @@ func (c *Compactor) Plan(ctx context.Context) (*Plan, error) {
 		}
 	}
 	var mu sync.Mutex
-	err = p.each(ctx, p.mineOf(all), func(ctx context.Context, t layout.Target) error {
+	readable := make([]layout.Target, 0, len(targets))
+	for i := range targets {
+		readable = append(readable, targets[i].Target)
+	}
+	err = p.each(ctx, p.mineOf(readable), func(ctx context.Context, t layout.Target) error {
 		tp, err := p.planTarget(ctx, t)
 		if err != nil || tp.empty() {
 			return err
@@ -93,7 +90,7 @@ func (c *Compactor) Plan(ctx context.Context) (*Plan, error) {
 		return nil
 	})
 	slices.SortFunc(out.Targets, func(a, b TargetPlan) int { return strings.Compare(a.Target, b.Target) })
-	return out, err
+	return out, errors.Join(held, loaded, planned, err)
 }
 
 // planTarget plans for one target.

@@ -77,12 +77,10 @@ func (p *pass) run(ctx context.Context) error {
 	if err := p.recall(ctx); err != nil {
 		return err
 	}
-	if err := p.askHeld(ctx); err != nil {
-		return err
-	}
+	held := p.askHeld(ctx)
 	waiting, err := p.listRaw(ctx)
 	if err != nil {
-		return err
+		return errors.Join(held, err)
 	}
 	// Targets that are worked on at once share the memory.
 	p.memory = p.opts.Memory / int64(min(p.opts.Concurrency, max(1, len(waiting))))
@@ -91,10 +89,10 @@ func (p *pass) run(ctx context.Context) error {
 	sweep := p.due(p.sum.LastSweep, p.opts.SweepInterval)
 	if upkeep || sweep {
 		if all, err = p.listTargets(ctx); err != nil {
-			return err
+			return errors.Join(held, err)
 		}
 	}
-	var errs []error
+	errs := []error{held}
 	var idle []layout.Target
 	if upkeep {
 		// First of all, so that a full disk can be freed (rule 16).
@@ -115,14 +113,18 @@ func (p *pass) run(ctx context.Context) error {
 	return nil
 }
 
-// askHeld asks which raw objects alert rules wait for. An answer that is older than the manifests holds too much, never too little.
+// askHeld asks which raw objects alert rules wait for. An answer that is older than the manifests holds too much, never too little. Without an
+// answer all are held, and the pass goes on.
 func (p *pass) askHeld(ctx context.Context) error {
 	if p.opts.Held == nil {
 		return nil
 	}
 	held, err := p.opts.Held(ctx)
 	if err != nil {
-		return fmt.Errorf("asking which raw objects alert rules wait for: %w", err)
+		p.held = func(string, time.Time) bool { return true }
+		err = fmt.Errorf("asking which raw objects alert rules wait for; until that is known none is deleted: %w", err)
+		p.failed(err)
+		return err
 	}
 	p.held = held
 	return nil
@@ -140,11 +142,14 @@ func (p *pass) mark(upkeep, sweep bool) {
 
 // recall takes over from the last pass when what was done.
 func (p *pass) recall(ctx context.Context) error {
-	last, err := LoadSummary(ctx, p.bucket, p.opts.Shard)
-	if errors.Is(err, objstore.ErrNotExist) {
+	last, err := loadSummary(ctx, p.bucket, stateKey(&p.opts))
+	switch {
+	case errors.Is(err, objstore.ErrNotExist):
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, ErrSummary):
+		p.opts.Logger.Warn("the summary of the last pass is damaged; this pass does what is due without it, and writes a new one", "err", err)
+		return nil
+	case err != nil:
 		return err
 	}
 	p.sum.LastSuccess, p.sum.LastUpkeep, p.sum.LastSweep = last.LastSuccess, last.LastUpkeep, last.LastSweep
@@ -186,11 +191,16 @@ func (p *pass) one(ctx context.Context, t layout.Target, work func(context.Conte
 		p.unfinished("the deadline came before all targets had their turn")
 		return nil
 	}
-	err := work(ctx, t)
-	if err != nil {
-		err = fmt.Errorf("%s: %w", t, err)
-		p.failed(err)
+	if err := work(ctx, t); err != nil {
+		return p.failedAt(t, err)
 	}
+	return nil
+}
+
+// failedAt counts and logs an error of one target, and returns it with the target's name.
+func (p *pass) failedAt(t layout.Target, err error) error {
+	err = fmt.Errorf("%s: %w", t, err)
+	p.failed(err)
 	return err
 }
 
@@ -236,7 +246,7 @@ func (p *pass) finish(ctx context.Context, err error) (*Summary, error) {
 	// A pass that was told to stop says what it has done all the same.
 	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
 	defer cancel()
-	if serr := s.save(saving, p.bucket, p.opts.Shard); serr != nil {
+	if serr := s.save(saving, p.bucket, stateKey(&p.opts)); serr != nil {
 		p.opts.Logger.Warn("the summary of the pass was not written", "err", serr)
 		if err == nil {
 			err = serr

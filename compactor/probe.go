@@ -61,9 +61,14 @@ func (p *pass) remembered(ctx context.Context) (ok bool, err error) {
 		return false, fmt.Errorf("reading %s: %w", key, err)
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
+	data, err := io.ReadAll(io.LimitReader(body, maxSummary))
+	if err != nil {
+		return false, fmt.Errorf("reading %s: %w", key, err)
+	}
 	var r probed
-	if err := json.NewDecoder(io.LimitReader(body, maxSummary)).Decode(&r); err != nil {
-		return false, fmt.Errorf("%s: %w", key, err)
+	if err := json.Unmarshal(data, &r); err != nil {
+		p.opts.Logger.Warn("what was remembered of conditional puts is damaged; the store is tried again", "key", key, "err", err)
+		return false, nil
 	}
 	return r.ConditionalPuts, nil
 }

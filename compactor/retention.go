@@ -29,26 +29,16 @@ func (p *pass) retain(ctx context.Context, all []layout.Target) ([]catalog.Snaps
 
 func (p *pass) retainIn(ctx context.Context, targets []stored, snaps []catalog.Snapshot) error {
 	// What needs no put goes first: on a full disk it makes room for the swaps below.
-	for i := range snaps {
-		if !p.mine(snaps[i].Target) {
-			continue
-		}
-		if _, err := p.cleanReplaced(ctx, &snaps[i]); err != nil {
-			return fmt.Errorf("%s: %w", snaps[i].Target, err)
-		}
-	}
-	cuts, err := p.planCuts(ctx, targets)
-	if err != nil {
-		if stale(err) {
-			return nil // a day was sealed anew meanwhile; the next round plans again
-		}
+	cleaned := p.eachMine(ctx, snaps, func(s *catalog.Snapshot) error {
+		_, err := p.cleanReplaced(ctx, s)
 		return err
-	}
+	})
+	cuts, planned := p.planCuts(ctx, targets)
+	errs := []error{cleaned, planned}
 	byTarget := map[layout.Target][]cut{}
 	for _, c := range cuts {
 		byTarget[c.Target] = append(byTarget[c.Target], c)
 	}
-	var errs []error
 	freed := false
 	for i := range snaps {
 		t := snaps[i].Target
@@ -59,14 +49,28 @@ func (p *pass) retainIn(ctx context.Context, targets []stored, snaps []catalog.S
 		if errors.Is(err, ErrRetention) && !freed {
 			// What needs no put may make room for the swap.
 			freed = true
-			if err = p.freeRaw(ctx, snaps); err == nil {
-				err = p.cutTarget(ctx, snaps[i], byTarget[t])
-			}
+			errs = append(errs, p.freeRaw(ctx, snaps))
+			err = p.cutTarget(ctx, snaps[i], byTarget[t])
 		}
 		if err != nil {
-			err = fmt.Errorf("%s: %w", t, err)
-			p.failed(err)
-			errs = append(errs, err)
+			errs = append(errs, p.failedAt(t, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// eachMine does something with each snapshot of a target of this compactor. An error of one does not stop the others.
+func (p *pass) eachMine(ctx context.Context, snaps []catalog.Snapshot, do func(*catalog.Snapshot) error) error {
+	var errs []error
+	for i := range snaps {
+		if !p.mine(snaps[i].Target) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		if err := do(&snaps[i]); err != nil {
+			errs = append(errs, p.failedAt(snaps[i].Target, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -74,34 +78,37 @@ func (p *pass) retainIn(ctx context.Context, targets []stored, snaps []catalog.S
 
 // freeRaw deletes the consumed raw objects of all targets whose grace is over.
 func (p *pass) freeRaw(ctx context.Context, snaps []catalog.Snapshot) error {
-	for i := range snaps {
-		if !p.mine(snaps[i].Target) || len(snaps[i].Manifest.Consumed) == 0 {
-			continue
+	return p.eachMine(ctx, snaps, func(s *catalog.Snapshot) error {
+		if len(s.Manifest.Consumed) == 0 {
+			return nil
 		}
-		plan, err := planCommit(&snaps[i], p.listTarget(ctx, snaps[i].Target), batch{1, 1})
+		plan, err := planCommit(s, p.listTarget(ctx, s.Target), batch{1, 1})
 		if err != nil {
 			return err
 		}
-		if err := p.cleanRaw(ctx, &snaps[i], plan.Present); err != nil {
-			return err
-		}
-	}
-	return nil
+		return p.cleanRaw(ctx, s, plan.Present)
+	})
 }
 
-// planCuts plans for all targets.
+// planCuts plans for all targets. A sealed day that cannot be read keeps its hours; its error is counted, logged and returned beside the plan.
 func (p *pass) planCuts(ctx context.Context, targets []stored) ([]cut, error) {
 	keeps := make([]keep, len(targets))
 	for i := range targets {
 		keeps[i] = p.keepFor(targets[i].Target)
 	}
-	return planRetention(targets, keeps, p.opts.Retention.Size, func(t layout.Target, s catalog.Sealed) ([]catalog.Block, error) {
+	var errs []error
+	cuts := planRetention(targets, keeps, p.opts.Retention.Size, func(t layout.Target, s catalog.Sealed) ([]catalog.Block, bool) {
 		d, err := p.loadSealed(ctx, t, s)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", t, err)
+		switch {
+		case stale(err): // it was sealed anew meanwhile; the next round plans again
+		case err != nil:
+			errs = append(errs, p.failedAt(t, err))
+		default:
+			return d.Blocks, true
 		}
-		return d.Blocks, nil
+		return nil, false
 	})
+	return cuts, errors.Join(errs...)
 }
 
 // loadAll reads the manifests of targets. One that cannot be read is left out, counted, logged and in the error: retention of the others goes on.

@@ -79,8 +79,8 @@ func (u *units) Pop() any {
 type retentionPlan struct {
 	targets []stored
 	keep    []keep
-	// open looks into a sealed day.
-	open func(t layout.Target, s catalog.Sealed) ([]catalog.Block, error)
+	// open looks into a sealed day; it is false for one that cannot be read.
+	open func(t layout.Target, s catalog.Sealed) ([]catalog.Block, bool)
 	left units
 	// over is how much of each pool has to go, "" being all.
 	over map[string]int64
@@ -88,8 +88,9 @@ type retentionPlan struct {
 }
 
 // planRetention returns the hours that go: those that are older than their target keeps them, then the oldest over all targets until
-// everything fits, the open hours last. Sealed days are looked into by open, from the oldest on and only as far as needed.
-func planRetention(targets []stored, keeps []keep, size int64, open func(layout.Target, catalog.Sealed) ([]catalog.Block, error)) ([]cut, error) {
+// everything fits, the open hours last. Sealed days are looked into by open, from the oldest on and only as far as needed; one that it is false
+// for stays.
+func planRetention(targets []stored, keeps []keep, size int64, open func(layout.Target, catalog.Sealed) ([]catalog.Block, bool)) []cut {
 	p := &retentionPlan{targets: targets, keep: keeps, open: open, over: excess(targets, keeps, size)}
 	for i := range targets {
 		m := targets[i].Manifest
@@ -102,11 +103,9 @@ func planRetention(targets []stored, keeps []keep, size int64, open func(layout.
 	}
 	heap.Init(&p.left)
 	for len(p.left) > 0 {
-		if err := p.step(heap.Pop(&p.left).(unit)); err != nil {
-			return nil, err
-		}
+		p.step(heap.Pop(&p.left).(unit))
 	}
-	return p.cuts, nil
+	return p.cuts
 }
 
 // excess returns by how much each pool is over its bound.
@@ -158,7 +157,7 @@ func (p *retentionPlan) addHours(target int, blocks []catalog.Block) {
 }
 
 // step decides on the oldest unit that is left.
-func (p *retentionPlan) step(u unit) error {
+func (p *retentionPlan) step(u unit) {
 	t, k := &p.targets[u.target], p.keep[u.target]
 	why := ""
 	switch {
@@ -167,18 +166,18 @@ func (p *retentionPlan) step(u unit) error {
 	case p.over[""] > 0 || k.Pool != "" && p.over[k.Pool] > 0:
 		why = whySize
 	default:
-		return nil
+		return
 	}
 	if u.sealed != nil {
-		blocks, err := p.open(t.Target, *u.sealed)
-		if err != nil {
-			return err
+		blocks, ok := p.open(t.Target, *u.sealed)
+		if !ok {
+			return
 		}
 		// What of the day is kept goes among the open blocks, so its sealed object goes in any case.
 		p.freed(k, u.sealed.Size)
 		p.addHours(u.target, blocks)
 		heap.Init(&p.left)
-		return nil
+		return
 	}
 	c := cut{Target: t.Target, Hour: u.own, Keys: u.keys, Bytes: u.bytes, Why: why}
 	if u.own == u.hour && u.own < layout.HourOf(t.Now.UnixNano()) {
@@ -186,7 +185,6 @@ func (p *retentionPlan) step(u unit) error {
 	}
 	p.cuts = append(p.cuts, c)
 	p.freed(k, u.bytes)
-	return nil
 }
 
 // freed counts bytes that go.

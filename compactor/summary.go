@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -153,18 +154,31 @@ func (o *Odd) add(p Odd) {
 	o.Dropped += p.Dropped
 }
 
-// stateKey returns where the summary of a shard is kept.
-func stateKey(s Shard) string {
-	if s.Count <= 1 {
-		return layout.StateKey(stateName)
+// ErrSummary: the summary in the bucket is damaged.
+var ErrSummary = errors.New("invalid summary of a pass")
+
+// stateKey returns where the summary of a compactor is kept. Passes over some targets only have one of their own: what they did is not done
+// elsewhere, and what waits elsewhere they do not see.
+func stateKey(o *Options) string {
+	name := stateName
+	if o.Shard.Count > 1 {
+		name += fmt.Sprintf("-%d-of-%d", o.Shard.Index, o.Shard.Count)
 	}
-	return layout.StateKey(fmt.Sprintf("%s-%d-of-%d", stateName, s.Index, s.Count))
+	if len(o.Targets) > 0 {
+		targets := slices.SortedFunc(slices.Values(o.Targets), layout.Target.Compare)
+		sum := sha256.Sum256(fmt.Append(nil, slices.Compact(targets)))
+		name += fmt.Sprintf("-some-%x", sum[:8])
+	}
+	return layout.StateKey(name)
 }
 
-// LoadSummary reads the summary of the last pass of a shard; the zero Shard is the compactor of all targets. Errors wrap
-// objstore.ErrNotExist where there was none.
-func LoadSummary(ctx context.Context, r objstore.Reader, s Shard) (sum *Summary, err error) {
-	key := stateKey(s)
+// LoadSummary reads the summary of the last pass of a shard over all of its targets; the zero Shard is all. Errors wrap objstore.ErrNotExist where
+// there was none, and ErrSummary where it is damaged.
+func LoadSummary(ctx context.Context, r objstore.Reader, s Shard) (*Summary, error) {
+	return loadSummary(ctx, r, stateKey(&Options{Shard: s}))
+}
+
+func loadSummary(ctx context.Context, r objstore.Reader, key string) (sum *Summary, err error) {
 	body, _, err := r.Get(ctx, key, objstore.Range{})
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", key, err)
@@ -176,18 +190,17 @@ func LoadSummary(ctx context.Context, r objstore.Reader, s Shard) (sum *Summary,
 	}
 	sum = &Summary{}
 	if err := json.Unmarshal(data, sum); err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return nil, fmt.Errorf("%s: %w: %w", key, ErrSummary, err)
 	}
 	return sum, nil
 }
 
 // save writes the summary to the bucket.
-func (s *Summary) save(ctx context.Context, b objstore.Bucket, shard Shard) error {
+func (s *Summary) save(ctx context.Context, b objstore.Bucket, key string) error {
 	data, err := json.MarshalIndent(s, "", " ")
 	if err != nil {
 		return fmt.Errorf("encoding the summary: %w", err)
 	}
-	key := stateKey(shard)
 	if _, err := b.Put(ctx, key, bytes.NewReader(data), int64(len(data)), objstore.Condition{}); err != nil {
 		return fmt.Errorf("writing %s: %w", key, err)
 	}

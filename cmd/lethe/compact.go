@@ -36,10 +36,10 @@ func (p *program) compact(ctx context.Context) error {
 	}
 	if p.args.DryRun {
 		plan, err := c.Plan(ctx)
-		if err != nil {
-			return err
+		if plan != nil {
+			err = errors.Join(err, p.print(plan))
 		}
-		return p.print(plan)
+		return err
 	}
 	every := p.args.Every.Std()
 	if every == 0 {
