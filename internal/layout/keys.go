@@ -1,6 +1,8 @@
 package layout
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -44,8 +46,20 @@ func SealedPrefix(t Target) string { return TargetPrefix(t) + "sealed/" }
 // SealedKey returns the key of a sealed day, which is given as "2006-01-02".
 func SealedKey(t Target, day, id string) string { return SealedPrefix(t) + day + "-" + id + ".json" }
 
-// QuarantineKey returns where a raw object goes that could not be read.
-func QuarantineKey(rawKey string) string { return QuarantinePrefix + rawKey }
+// maxQuarantined is how long the key of a raw object may be, in bytes, to be kept as it is in quarantine: so much under objstore.MaxKeyBytes that
+// there is room for the prefixes of quarantine and of the bucket.
+const maxQuarantined = 768
+
+// QuarantineKey returns where a raw object goes that could not be read: under its own key, or, where that is longer than 768 bytes, in the folder of
+// its hour under the digest of its key.
+func QuarantineKey(rawKey string) string {
+	raw, ok := ParseRaw(rawKey)
+	if len(rawKey) <= maxQuarantined || !ok {
+		return QuarantinePrefix + rawKey
+	}
+	sum := sha256.Sum256([]byte(rawKey))
+	return QuarantinePrefix + RawKey(raw.Target, raw.Hour, hex.EncodeToString(sum[:])+".jsonl")
+}
 
 // AlertKey returns the key of the state of a rule group; hash is lower-case hex.
 func AlertKey(hash string) string { return AlertPrefix + hash + ".json" }

@@ -3,10 +3,12 @@ package layout_test
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
 	"lethe/internal/layout"
+	"lethe/objstore"
 )
 
 var shop = layout.Target{Kind: layout.Pod, Name: "shop"}
@@ -95,6 +97,27 @@ func TestForeignKeys(t *testing.T) {
 		if _, _, _, err := layout.ParseSealed(key); err == nil {
 			t.Errorf("%q is a sealed day", key)
 		}
+	}
+}
+
+// A raw object moves to quarantine under its own key; where that would be longer than a store takes, under the digest of it, in the same hour.
+func TestQuarantineKeys(t *testing.T) {
+	short := layout.RawKey(shop, 5, "a/b.jsonl.gz")
+	if got := layout.QuarantineKey(short); got != "quarantine/"+short {
+		t.Errorf("%s is quarantined as %s", short, got)
+	}
+	name := strings.Repeat(strings.Repeat("d", 200)+"/", 4)
+	seen := map[string]bool{}
+	for _, end := range []string{"a.jsonl.gz", "b.jsonl.gz"} {
+		long := layout.RawKey(shop, 5, name+strings.Repeat("x", 150)+end)
+		if _, ok := layout.ParseRaw(long); !ok {
+			t.Fatalf("%d bytes are no raw key", len(long))
+		}
+		key := layout.QuarantineKey(long)
+		if err := objstore.ValidateKey(key); err != nil || len(key) > 512 || !strings.HasPrefix(key, layout.QuarantinePrefix+layout.RawPrefixOf(shop)) || seen[key] {
+			t.Errorf("%s, %v", key, err)
+		}
+		seen[key] = true
 	}
 }
 
