@@ -45,14 +45,9 @@ func (p *pass) sweep(ctx context.Context, t layout.Target) error {
 // orphans lists a target's blocks and sealed days, then reads its manifest, in this order, and returns those that it does not name. A target without a
 // manifest has none: if its manifest was lost, its blocks are all there is.
 func (p *pass) orphans(ctx context.Context, t layout.Target) ([]string, catalog.Snapshot, error) {
-	var listed []objstore.Object
-	for o, err := range p.bucket.List(ctx, objstore.ListOptions{Prefix: layout.TargetPrefix(t)}) {
-		if err != nil {
-			return nil, catalog.Snapshot{}, fmt.Errorf("listing its blocks: %w", err)
-		}
-		if isOurs(o.Key) {
-			listed = append(listed, o)
-		}
+	listed, err := p.listOurs(ctx, t)
+	if err != nil {
+		return nil, catalog.Snapshot{}, err
 	}
 	snap, err := catalog.Load(ctx, p.bucket, t)
 	if err != nil || !snap.Exists {
@@ -70,6 +65,20 @@ func (p *pass) orphans(ctx context.Context, t layout.Target) ([]string, catalog.
 		}
 	}
 	return orphans, snap, nil
+}
+
+// listOurs lists the blocks and sealed days of a target.
+func (p *pass) listOurs(ctx context.Context, t layout.Target) ([]objstore.Object, error) {
+	var listed []objstore.Object
+	for o, err := range p.bucket.List(ctx, objstore.ListOptions{Prefix: layout.TargetPrefix(t)}) {
+		if err != nil {
+			return nil, fmt.Errorf("listing its blocks: %w", err)
+		}
+		if isOurs(o.Key) {
+			listed = append(listed, o)
+		}
+	}
+	return listed, nil
 }
 
 // isOurs tells whether a key is that of a block or a sealed day. Anything else under a target is left alone.

@@ -104,6 +104,13 @@ func (v *verifier) note(f func(*Verification)) {
 func (v *verifier) target(ctx context.Context, t layout.Target) error {
 	missing := map[string]bool{}
 	snap, err := v.live(ctx, t, func(b *catalog.Block) error { return v.block(ctx, t, b, missing) })
+	if damaged(err) {
+		v.note(func(out *Verification) {
+			out.Targets++
+			out.Damaged = append(out.Damaged, err.Error())
+		})
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -113,11 +120,16 @@ func (v *verifier) target(ctx context.Context, t layout.Target) error {
 			return err
 		}
 	}
+	if !snap.Exists {
+		if err := v.lost(ctx, t); err != nil {
+			return err
+		}
+	}
 	if err := v.waiting(ctx, &snap); err != nil {
 		return err
 	}
 	orphans, _, err := v.orphans(ctx, t)
-	if err != nil && !stale(err) {
+	if err != nil && !stale(err) && !damaged(err) { // of a target that is not read in full nothing is known to be an orphan
 		return err
 	}
 	v.note(func(out *Verification) {
@@ -130,24 +142,32 @@ func (v *verifier) target(ctx context.Context, t layout.Target) error {
 	return nil
 }
 
+// lost notes a manifest that is not there although blocks are: it was deleted, or a compactor has died in the first commit of all and no other one
+// has come since.
+func (v *verifier) lost(ctx context.Context, t layout.Target) error {
+	blocks, err := v.listOurs(ctx, t)
+	if err != nil || len(blocks) == 0 {
+		return err
+	}
+	if now, err := catalog.Load(ctx, v.bucket, t); err != nil || now.Exists {
+		return err
+	}
+	v.note(func(out *Verification) {
+		out.Missing = append(out.Missing, fmt.Sprintf("%s, while there are %d objects that it would name", layout.ManifestKey(t), len(blocks)))
+	})
+	return nil
+}
+
+// damaged tells whether an error says that a manifest or a sealed day was read and is not what it should be.
+func damaged(err error) bool {
+	return errors.Is(err, catalog.ErrInvalid) || errors.Is(err, catalog.ErrTooLarge)
+}
+
 // live calls f for all live blocks of a target.
 func (v *verifier) live(ctx context.Context, t layout.Target, f func(*catalog.Block) error) (catalog.Snapshot, error) {
-	snap, err := catalog.Load(ctx, v.bucket, t)
+	snap, blocks, err := v.named(ctx, t)
 	if err != nil {
 		return snap, err
-	}
-	blocks := snap.Manifest.Blocks
-	for _, s := range snap.Manifest.Sealed {
-		d, err := catalog.LoadSealed(ctx, v.bucket, t, s)
-		if errors.Is(err, objstore.ErrNotExist) {
-			v.note(func(out *Verification) { out.Missing = append(out.Missing, s.Key) })
-			continue
-		}
-		if err != nil {
-			v.note(func(out *Verification) { out.Damaged = append(out.Damaged, err.Error()) })
-			continue
-		}
-		blocks = append(blocks[:len(blocks):len(blocks)], d.Blocks...)
 	}
 	for i := range blocks {
 		if err := f(&blocks[i]); err != nil {
@@ -155,6 +175,49 @@ func (v *verifier) live(ctx context.Context, t layout.Target, f func(*catalog.Bl
 		}
 	}
 	return snap, nil
+}
+
+// named returns all live blocks of a target, and notes the sealed days that are damaged or missing. A day that is not there may have been sealed anew
+// since the manifest was read: it is missing where the manifest still names it.
+func (v *verifier) named(ctx context.Context, t layout.Target) (catalog.Snapshot, []catalog.Block, error) {
+	snap, err := catalog.Load(ctx, v.bucket, t)
+	if err != nil {
+		return snap, nil, err
+	}
+	for {
+		blocks, gone, err := v.open(ctx, &snap)
+		if err != nil || len(gone) == 0 {
+			return snap, blocks, err
+		}
+		now, err := catalog.Load(ctx, v.bucket, t)
+		if err != nil {
+			return snap, nil, err
+		}
+		if now.Manifest.Commit == snap.Manifest.Commit {
+			v.note(func(out *Verification) { out.Missing = append(out.Missing, gone...) })
+			return snap, blocks, nil
+		}
+		snap = now
+	}
+}
+
+// open returns the blocks that a manifest and its sealed days name, and the sealed days that are not there.
+func (v *verifier) open(ctx context.Context, snap *catalog.Snapshot) (blocks []catalog.Block, gone []string, err error) {
+	blocks = slices.Clone(snap.Manifest.Blocks)
+	for _, s := range snap.Manifest.Sealed {
+		d, err := catalog.LoadSealed(ctx, v.bucket, snap.Target, s)
+		switch {
+		case errors.Is(err, objstore.ErrNotExist):
+			gone = append(gone, s.Key)
+		case damaged(err):
+			v.note(func(out *Verification) { out.Damaged = append(out.Damaged, err.Error()) })
+		case err != nil:
+			return nil, nil, err
+		default:
+			blocks = append(blocks, d.Blocks...)
+		}
+	}
+	return blocks, gone, nil
 }
 
 // block reads one block.

@@ -38,14 +38,11 @@ func (p *program) verify(ctx context.Context) error {
 		Progress: func(_ string, bytes int64) { bar.update(done.Add(bytes), 0, 0) },
 	})
 	bar.end()
-	if err != nil {
-		return err
+	if v != nil {
+		err = errors.Join(err, p.print(v))
 	}
-	if err := p.print(v); err != nil {
-		return err
+	if err == nil && !v.Good() {
+		err = errDamaged
 	}
-	if !v.Good() {
-		return errDamaged
-	}
-	return nil
+	return err
 }
