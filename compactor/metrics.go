@@ -91,8 +91,14 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 	return m, errors.Join(errs...)
 }
 
-// Observe adds the summary of a pass. A server that does not compact itself can show the last pass of a job with it.
+// Observe adds the summary of a pass, and shows the state that it has left. A server that does not compact itself has a Watch for that.
 func (m *Metrics) Observe(s *Summary) {
+	m.add(s)
+	m.show(s)
+}
+
+// add counts what a pass has done.
+func (m *Metrics) add(s *Summary) {
 	for name, n := range map[string]int64{
 		"runs_total": 1, "lines_total": s.Lines.Written, "broken_lines_total": s.Lines.Broken, "cut_lines_total": s.Lines.Cut,
 		"raw_objects_total": s.In.Objects, "duplicate_objects_total": s.In.Duplicates, "in_bytes_total": s.In.Bytes,
@@ -117,7 +123,6 @@ func (m *Metrics) Observe(s *Summary) {
 		m.odd.WithLabelValues(target, "ahead").Add(float64(o.Ahead))
 		m.odd.WithLabelValues(target, "too_old").Add(float64(o.TooOld))
 	}
-	m.show(s)
 }
 
 // show sets what the last pass has found.

@@ -150,18 +150,8 @@ func (p *program) answer(ctx context.Context, l net.Listener, h http.Handler) er
 	return err
 }
 
-// watchCompactor shows in the metrics what the compactor of another process left in the bucket of its last pass.
+// watchCompactor shows in the metrics what the compactors of other processes left in the bucket of their last passes.
 func (p *program) watchCompactor(ctx context.Context, bucket objstore.Reader, m *compactor.Metrics) error {
-	var last time.Time
-	return p.loop(ctx, 0, time.Minute, func() error {
-		s, err := compactor.LoadSummary(ctx, bucket, compactor.Shard{})
-		if errors.Is(err, objstore.ErrNotExist) {
-			return nil
-		}
-		if err == nil && s.Ended.After(last) {
-			last = s.Ended
-			m.Observe(s)
-		}
-		return err
-	})
+	watch := compactor.NewWatch(bucket, m)
+	return p.loop(ctx, 0, time.Minute, func() error { return watch.Look(ctx) })
 }
