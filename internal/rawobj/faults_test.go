@@ -310,3 +310,29 @@ func TestBodyTime(t *testing.T) {
 		t.Errorf("%d bytes are still held", set.held)
 	}
 }
+
+// The time of a first record that ends behind the head of its object, or that is longer than what is decoded at once, is its own.
+func TestTimeBehindALongLine(t *testing.T) {
+	at := time.Date(2026, 2, 27, 9, 0, 0, 5, time.UTC)
+	for _, size := range []int{300 << 10, 700 << 10, 3 << 20} {
+		r := rand.New(rand.NewPCG(9, uint64(size)))
+		log := make([]byte, size)
+		for i := range log {
+			log[i] = "0123456789abcdef"[r.IntN(16)]
+		}
+		body := fmt.Sprintf(`{"log":%q,"time":%q}`+"\n", log, at.Format(time.RFC3339Nano)) + lines(0, 9)
+		b := newBench(t)
+		b.put("a.jsonl", []byte(body))
+		b.put("b.jsonl.gz", zip(t, body))
+		b.put("c.jsonl.zst", zst(t, body))
+		b.put("d.jsonl", []byte(strings.TrimSuffix(body, "\n"+lines(0, 9))))
+		for _, budget := range []int64{-1, 64 << 20} {
+			set := resolve(t, b.bucket, b.list(), nil, Options{Budget: budget})
+			for i := range set.Len() {
+				if got, ok := set.First(i); !ok || got != at.UnixNano() {
+					t.Errorf("%d bytes, %s, budget %d: the first record is of %s", size, set.Object(i).Key, budget, time.Unix(0, got).UTC())
+				}
+			}
+		}
+	}
+}

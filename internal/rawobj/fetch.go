@@ -17,6 +17,9 @@ const (
 	// headBytes is what is got of others: enough for a first line of firstBytes whatever the compression, whose largest block is
 	// 128 KiB.
 	headBytes = 256 << 10
+	// shortLine is how long a first line may be, in bytes, that is decoded beside others. Longer ones, which take a multiple of their length in memory,
+	// take turns.
+	shortLine = 1 << 20
 )
 
 // peek gets the beginning of an object and keeps the digest of its first line, and the whole object where the budget allows it.
@@ -29,14 +32,23 @@ func (s *Set) peek(ctx context.Context, e *entry) error {
 		s.keep(e, data)
 	}
 	e.at = e.object.LastModified.UnixNano()
+	whole := int64(len(data)) == e.object.Size
 	id := &identity{}
-	err = s.firstRow(e, bytes.NewReader(data), id)
+	clear, err := s.firstRow(e, bytes.NewReader(data), id)
+	switch {
+	case clear:
+		e.first = id.firstSum
+		return nil
+	case !whole:
+		return s.peekStream(ctx, e)
+	case id.length > shortLine:
+		id = &identity{}
+		err = s.longRow(e, bytes.NewReader(data), id)
+	}
 	switch {
 	case id.firstSum != "":
 		e.first = id.firstSum
 		return nil
-	case int64(len(data)) < e.object.Size && (err == nil || errors.Is(err, record.ErrUnreadable)):
-		return s.peekStream(ctx, e)
 	case err != nil && !record.AtEnd(err):
 		e.err = fmt.Errorf("%s: %w", e.object.Key, err)
 		s.drop(e)
@@ -70,7 +82,7 @@ func (s *Set) peekStream(ctx context.Context, e *entry) error {
 		return fmt.Errorf("%s: %w", e.object.Key, err)
 	}
 	id := &identity{}
-	err = s.firstRow(e, body, id)
+	err = s.longRow(e, body, id)
 	if record.AtEnd(err) {
 		id.endFirst()
 		err = nil
@@ -85,18 +97,42 @@ func (s *Set) peekStream(ctx context.Context, e *entry) error {
 	return nil
 }
 
-// firstRow decodes until the first record, for its time and its line.
-func (s *Set) firstRow(e *entry, r io.Reader, id *identity) error {
-	d, err := s.decoder(r, record.DecoderOptions{Target: s.opts.Target, Arrived: e.object.LastModified, Tee: id, MaxDecoded: s.opts.MaxDecoded})
+// firstRow decodes until the first record, for its time and its line. It is true where that is a record, as nothing that was cut short would be;
+// otherwise there may be more of it than r has, or than is looked at here.
+func (s *Set) firstRow(e *entry, r io.Reader, id *identity) (clear bool, err error) {
+	o := s.headOptions(e, id)
+	o.MaxPhysical = shortLine
+	d, err := s.decoder(r, o)
+	if err != nil {
+		return false, err
+	}
+	defer s.decoders.Put(d)
+	var row record.Row
+	if err = d.Next(&row); err != nil {
+		return false, err
+	}
+	e.at = row.Time
+	return d.Stats().Broken == 0 && id.firstSum != "", nil
+}
+
+// longRow does the same with a first line of any length, for one object at a time, and keeps nothing of the memory that it takes.
+func (s *Set) longRow(e *entry, r io.Reader, id *identity) error {
+	s.long.Lock()
+	defer s.long.Unlock()
+	d, err := record.NewDecoder(r, s.headOptions(e, id))
 	if err != nil {
 		return err
 	}
-	defer s.decoders.Put(d)
+	defer d.Close()
 	var row record.Row
 	if err = d.Next(&row); err == nil {
 		e.at = row.Time
 	}
 	return err
+}
+
+func (s *Set) headOptions(e *entry, id *identity) record.DecoderOptions {
+	return record.DecoderOptions{Target: s.opts.Target, Arrived: e.object.LastModified, Tee: id, MaxDecoded: s.opts.MaxDecoded}
 }
 
 // decoder takes one from the pool.

@@ -88,6 +88,7 @@ type Set struct {
 	entries  []*entry
 	arrived  map[string]time.Time // earliest LastModified by first line
 	decoders sync.Pool            // of *record.Decoder
+	long     sync.Mutex           // held while a long first line is in memory
 
 	mu   sync.Mutex
 	held int64 // bytes in the entries' data
