@@ -30,11 +30,13 @@ type nodeRow struct {
 	Log     string `parquet:"log"`
 }
 
-func schemaOf(k layout.Kind) *parquet.Schema {
+// schemaOf returns the schema of a kind; the writer sets bounds before it flushes a page of lines.
+func schemaOf(k layout.Kind, bounds *lineBounds) *parquet.Schema {
+	s := parquet.SchemaOf(podRow{})
 	if k == layout.Node {
-		return parquet.SchemaOf(nodeRow{})
+		s = parquet.SchemaOf(nodeRow{})
 	}
-	return parquet.SchemaOf(podRow{})
+	return parquet.NewSchema(s.Name(), lean{s, bounds})
 }
 
 // sortingOf returns the columns that the rows are sorted by.

@@ -20,9 +20,10 @@ type Writer struct {
 	pq     *parquet.GenericWriter[any]
 	cols   []Column
 
-	page  page
-	runs  runWriter
-	index *indexWriter
+	page   page
+	bounds lineBounds
+	runs   runWriter
+	index  *indexWriter
 
 	groupRows, groupPages int
 	// groupLabels bounds the bytes in the dictionaries of the row group.
@@ -48,7 +49,7 @@ func NewWriter(w io.Writer, t layout.Target, o Options) (*Writer, error) {
 	if !o.NoIndex {
 		b.index = newIndexWriter(codec.pack)
 	}
-	b.pq = parquet.NewGenericWriter[any](b.out, schemaOf(t.Kind),
+	b.pq = parquet.NewGenericWriter[any](b.out, schemaOf(t.Kind, &b.bounds),
 		parquet.CreatedBy("lethe", fmt.Sprint(Version), ""),
 		parquet.Compression(codec),
 		// Pages are written whole and flushed by hand, so the library's own buffers may be small.
@@ -59,6 +60,7 @@ func NewWriter(w io.Writer, t layout.Target, o Options) (*Writer, error) {
 		parquet.DataPageVersion(1),
 		parquet.DataPageStatistics(false),
 		parquet.ColumnIndexSizeLimit(boundBytes),
+		parquet.SkipPageBounds(ColLog.String()), // the writer says them
 		parquet.SortingWriterConfig(parquet.SortingColumns(sortingOf(t.Kind)...)),
 	)
 	return b, nil
@@ -67,11 +69,13 @@ func NewWriter(w io.Writer, t layout.Target, o Options) (*Writer, error) {
 // boundBytes is how long the bounds of a page are that other engines skip pages by: those of lines would be as long as lines, and
 // no Kubernetes name needs more to be told from the others.
 func boundBytes(path []string) int {
-	if path[0] == "log" {
-		return 16
+	if path[0] == ColLog.String() {
+		return lineBoundBytes
 	}
 	return 128
 }
+
+const lineBoundBytes = 16
 
 // Write adds a row. Rows come in the order of record.CompareStored; a row that sorts before the one written last is refused with
 // ErrOrder, and one that is too large with ErrRow: both leave the block as it was. Log is copied. Any other error is final.
@@ -151,6 +155,7 @@ func (w *Writer) flushPage() error {
 	if len(w.page.times) == 0 {
 		return nil
 	}
+	w.bounds.set(&w.page)
 	writers := w.pq.ColumnWriters()
 	for i, c := range w.cols {
 		values := w.page.values(w.target, c)
