@@ -330,7 +330,7 @@ func TestRefusedOptions(t *testing.T) {
 		"raw grace of a query":   {func(o *Options) { o.QueryTimeout, o.RawGrace = time.Hour, time.Hour }, ErrGrace},
 		"memory":                 {func(o *Options) { o.Memory = 1 << 20 }, ErrOptions},
 		"concurrency":            {func(o *Options) { o.Concurrency = -1 }, ErrOptions},
-		"fan-in":                 {func(o *Options) { o.FanIn = 17 }, ErrOptions},
+		"fan-in":                 {func(o *Options) { o.FanIn = 65 }, ErrOptions},
 		"target size":            {func(o *Options) { o.TargetSize = 1000 }, ErrOptions},
 		"batch":                  {func(o *Options) { o.BatchObjects = -1 }, ErrOptions},
 		"shard":                  {func(o *Options) { o.Shard = Shard{3, 3} }, ErrOptions},

@@ -28,38 +28,62 @@ func (p *pass) cleanRaw(ctx context.Context, s *catalog.Snapshot, present []objs
 	return nil
 }
 
-// cleanReplaced deletes replaced blocks and sealed days whose grace is over, and returns the keys of those that are gone already. Rule 13:
-// whether they are is asked after the manifest was read, and their names are dropped by a swap of that manifest only.
-func (p *pass) cleanReplaced(ctx context.Context, s *catalog.Snapshot) (gone map[string]bool, err error) {
-	folders := map[string][]string{}
-	for _, r := range s.Manifest.Replaced {
-		if s.Expired(r, p.opts.Grace) {
-			folders[path.Dir(r.Key)] = append(folders[path.Dir(r.Key)], r.Key)
-		}
+// cleanReplaced deletes replaced blocks and sealed days whose grace is over. Deleting what is gone already costs nothing, asking first would. Like
+// cleanRaw it needs no put.
+func (p *pass) cleanReplaced(ctx context.Context, s *catalog.Snapshot) error {
+	keys := p.notDeleted(p.expiredReplaced(s))
+	if len(keys) == 0 {
+		return nil
 	}
-	gone = map[string]bool{}
-	var there []string
+	if err := p.bucket.Delete(ctx, keys...); err != nil {
+		return fmt.Errorf("deleting %d replaced objects: %w", len(keys), err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, key := range keys {
+		p.deleted[key] = true
+	}
+	p.sum.Deleted.Replaced += int64(len(keys))
+	return nil
+}
+
+// goneReplaced returns the keys of replaced objects whose grace is over and that are gone. Rule 13: whether they are is asked after the manifest
+// was read, and their names are dropped by a swap of that manifest only.
+func (p *pass) goneReplaced(ctx context.Context, s *catalog.Snapshot) (map[string]bool, error) {
+	folders := map[string][]string{}
+	for _, key := range p.expiredReplaced(s) {
+		folders[path.Dir(key)] = append(folders[path.Dir(key)], key)
+	}
+	gone := map[string]bool{}
 	for _, folder := range sortedKeys(folders) {
 		present, err := p.which(ctx, folder, folders[folder])
 		if err != nil {
 			return nil, err
 		}
 		for _, key := range folders[folder] {
-			if present[key] {
-				there = append(there, key)
-			} else {
+			if !present[key] {
 				gone[key] = true
 			}
 		}
 	}
-	if len(there) == 0 {
-		return gone, nil
-	}
-	if err := p.bucket.Delete(ctx, there...); err != nil {
-		return nil, fmt.Errorf("deleting %d replaced objects: %w", len(there), err)
-	}
-	p.count(func(s *Summary) { s.Deleted.Replaced += int64(len(there)) })
 	return gone, nil
+}
+
+// expiredReplaced returns the keys of replaced objects whose grace is over.
+func (p *pass) expiredReplaced(s *catalog.Snapshot) (keys []string) {
+	for _, r := range s.Manifest.Replaced {
+		if s.Expired(r, p.opts.Grace) {
+			keys = append(keys, r.Key)
+		}
+	}
+	return keys
+}
+
+// notDeleted leaves out the keys of replaced objects that the pass has deleted before.
+func (p *pass) notDeleted(keys []string) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.DeleteFunc(keys, func(key string) bool { return p.deleted[key] })
 }
 
 // which tells which keys of one folder exist.

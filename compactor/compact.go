@@ -58,7 +58,10 @@ func (p *pass) commit(ctx context.Context, t layout.Target, quarantine map[strin
 	if err := p.cleanRaw(ctx, &snap, plan.Present); err != nil {
 		return snap, false, err
 	}
-	gone, err := p.cleanReplaced(ctx, &snap)
+	if err := p.cleanReplaced(ctx, &snap); err != nil {
+		return snap, false, err
+	}
+	gone, err := p.goneReplaced(ctx, &snap)
 	if err != nil {
 		return snap, false, err
 	}

@@ -68,7 +68,7 @@ func (c *Compactor) mine(t layout.Target) bool {
 
 func (c *Compactor) mergePolicy() mergePolicy {
 	return mergePolicy{
-		FanIn: c.opts.FanIn, MaxFanIn: 3 * c.opts.FanIn, TargetSize: c.opts.TargetSize,
+		FanIn: c.opts.FanIn, MaxFanIn: c.opts.FanIn + 16, TargetSize: c.opts.TargetSize,
 		CloseDelay: c.opts.CloseDelay, Settle: c.opts.Settle,
 	}
 }

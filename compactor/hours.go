@@ -215,8 +215,9 @@ func (h *hours) rows(ctx context.Context, o *hour, s *splitter) ([]catalog.Block
 	}
 	readers := make([]*block.RowReader, len(o.runs))
 	var text, size int64
+	opts := sharedReading(len(o.runs))
 	for i, r := range o.runs {
-		readers[i] = block.NewRowReader(r.file, r.spool.fetch, block.ReadOptions{ReadAhead: readAhead / int64(len(o.runs))})
+		readers[i] = block.NewRowReader(r.file, r.spool.fetch, opts)
 		text += r.file.Meta().Text
 		size += r.spool.size
 	}

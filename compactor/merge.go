@@ -90,8 +90,9 @@ func (m *Merged) add(plan mergePlan, outputs []catalog.Block) {
 func (p *pass) mergeBlocks(ctx context.Context, t layout.Target, plan mergePlan) ([]catalog.Block, error) {
 	readers := make([]*block.RowReader, len(plan.Inputs))
 	var text, size int64
+	opts := sharedReading(len(plan.Inputs))
 	for i := range plan.Inputs {
-		r, err := p.openRows(ctx, t, &plan.Inputs[i], len(plan.Inputs))
+		r, err := p.openRows(ctx, t, &plan.Inputs[i], opts)
 		if err != nil {
 			return nil, err
 		}
@@ -175,13 +176,18 @@ func (s *splitter) drop() error {
 // readAhead is what all inputs of a merge read ahead together, in bytes.
 const readAhead = 16 << 20
 
-// openRows opens a block that a manifest names for reading all of it, as one of n.
-func (p *pass) openRows(ctx context.Context, t layout.Target, b *catalog.Block, n int) (*block.RowReader, error) {
+// sharedReading returns how each of n blocks is read that are merged.
+func sharedReading(n int) block.ReadOptions {
+	return block.ReadOptions{ReadAhead: readAhead / int64(n), Decoder: block.NewDecoder()}
+}
+
+// openRows opens a block that a manifest names for reading all of it.
+func (p *pass) openRows(ctx context.Context, t layout.Target, b *catalog.Block, o block.ReadOptions) (*block.RowReader, error) {
 	f, err := p.openBlock(ctx, t, b)
 	if err != nil {
 		return nil, err
 	}
-	return block.NewRowReader(f, p.fetcher(b.Key), block.ReadOptions{ReadAhead: readAhead / int64(n)}), nil
+	return block.NewRowReader(f, p.fetcher(b.Key), o), nil
 }
 
 // openBlock reads the tail of a block and checks that it is the one that the manifest describes.

@@ -99,6 +99,9 @@ func worthMerging(run []catalog.Block) bool {
 	return len(run) > 1 || len(run) == 1 && run[0].Draft && run[0].Size > smallDraft
 }
 
+// lateParts: what came late for a closed hour is merged with it at once when it is at least one part in so many.
+const lateParts = 8
+
 // due tells whether the blocks of a closed hour are to be merged for good now: when the hour closes; later again when what came late is
 // no small part of it, so that a line is rewritten about log(n) times; or when nothing more has come for a while.
 func due(h layout.Hour, run []catalog.Block, now time.Time, pol mergePolicy) bool {
@@ -111,7 +114,7 @@ func due(h layout.Hour, run []catalog.Block, now time.Time, pol mergePolicy) boo
 		sum += run[i].Size
 		largest = max(largest, run[i].Size)
 	}
-	return (sum-largest)*int64(pol.FanIn) >= largest
+	return (sum-largest)*lateParts >= largest
 }
 
 // unfull returns the runs of neighbours that are not as large as merging makes them.

@@ -73,7 +73,9 @@ type Options struct {
 	BatchBytes   int64
 	// TargetSize in bytes is the largest block that merging makes; default 256 MiB.
 	TargetSize int64
-	// FanIn is how many blocks are merged into one at once, from 2 to 16; default 8. A closed hour is merged from up to three times as many.
+	// FanIn is how many blocks of an open hour are merged into one, from 2 to 64; default 32. It trades the blocks that a query of the open hour
+	// opens for how often lines are rewritten: of sixty blocks, one a minute, 32 are merged once before the hour closes. A closed hour is merged
+	// from up to 16 more.
 	FanIn int
 	// Block is how blocks are written.
 	Block block.Options
@@ -136,7 +138,7 @@ func (o *Options) setDefaults() {
 	def(&o.BatchObjects, 2000)
 	def(&o.BatchBytes, 256<<20)
 	def(&o.TargetSize, 256<<20)
-	def(&o.FanIn, 8)
+	def(&o.FanIn, 32)
 	def(&o.QueryTimeout, 20*time.Second)
 	def(&o.Grace, max(5*time.Minute, 2*o.QueryTimeout+GraceMargin))
 	def(&o.RawGrace, max(20*time.Minute, o.Grace))
@@ -177,8 +179,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: BatchObjects is %d and BatchBytes %d, both must be positive", ErrOptions, o.BatchObjects, o.BatchBytes)
 	case o.TargetSize < minTargetSize:
 		return fmt.Errorf("%w: TargetSize is %d bytes, it must be at least %d", ErrOptions, o.TargetSize, minTargetSize)
-	case o.FanIn < 2 || o.FanIn > 16:
-		return fmt.Errorf("%w: FanIn is %d, it must be from 2 to 16", ErrOptions, o.FanIn)
+	case o.FanIn < 2 || o.FanIn > 64:
+		return fmt.Errorf("%w: FanIn is %d, it must be from 2 to 64", ErrOptions, o.FanIn)
 	case o.CloseDelay < 0 || o.Settle < 0 || o.SealDelay < 0 || o.Deadline < 0:
 		return fmt.Errorf("%w: a delay is negative", ErrOptions)
 	case o.Shard.Count < 1 || o.Shard.Index < 0 || o.Shard.Index >= o.Shard.Count:

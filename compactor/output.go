@@ -26,7 +26,7 @@ type output struct {
 
 // indexedText is from how many bytes of lines on a draft has a line index. Less is searched faster than the index would be written as often as
 // blocks of an open hour are rewritten.
-const indexedText = 64 << 20
+const indexedText = 128 << 20
 
 // draftPage is how many bytes of lines end a page of a draft. Small ones take less memory where many drafts are merged.
 const draftPage = 256 << 10

@@ -17,7 +17,7 @@ import (
 // saveTimeout is how long writing the summary may take.
 const saveTimeout = 10 * time.Second
 
-// pass is one run over the bucket. Its mutex guards sum and pending.
+// pass is one run over the bucket. Its mutex guards what stands below it.
 type pass struct {
 	*Compactor
 	bucket *objstore.Counting
@@ -29,6 +29,7 @@ type pass struct {
 	rawBytes map[layout.Target]int64
 
 	mu      sync.Mutex
+	deleted map[string]bool // replaced objects
 	sum     Summary
 	pending map[layout.Target]Backlog
 }
@@ -52,6 +53,7 @@ func (c *Compactor) newPass(ctx context.Context) *pass {
 		memory:    c.opts.Memory / int64(c.opts.Concurrency),
 		rawBytes:  map[layout.Target]int64{},
 		pending:   map[layout.Target]Backlog{},
+		deleted:   map[string]bool{},
 		sum: Summary{
 			Version: 1, Started: now, Shard: fmt.Sprintf("%d/%d", c.opts.Shard.Index, c.opts.Shard.Count),
 			Backlog: map[layout.Kind]Backlog{}, NewestByNode: map[string]time.Time{}, Odd: map[string]Odd{}, Failed: map[string]int64{},

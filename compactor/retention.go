@@ -29,10 +29,7 @@ func (p *pass) retain(ctx context.Context, all []layout.Target) ([]catalog.Snaps
 
 func (p *pass) retainIn(ctx context.Context, targets []stored, snaps []catalog.Snapshot) error {
 	// What needs no put goes first: on a full disk it makes room for the swaps below.
-	cleaned := p.eachMine(ctx, snaps, func(s *catalog.Snapshot) error {
-		_, err := p.cleanReplaced(ctx, s)
-		return err
-	})
+	cleaned := p.eachMine(ctx, snaps, func(s *catalog.Snapshot) error { return p.cleanReplaced(ctx, s) })
 	cuts, planned := p.planCuts(ctx, targets)
 	errs := []error{cleaned, planned}
 	byTarget := map[layout.Target][]cut{}

@@ -20,6 +20,9 @@ type ReadOptions struct {
 	ReadAhead int64
 	// Gap is how many bytes between two ranges are fetched along rather than asked for apart. Default 256 KiB.
 	Gap int64
+	// Decoder, where set, is used instead of one of the reader's own. Readers that one goroutine reads by turns may share one, which saves
+	// memory where many blocks are merged.
+	Decoder *Decoder
 }
 
 func (o ReadOptions) withDefaults() ReadOptions {
@@ -28,6 +31,9 @@ func (o ReadOptions) withDefaults() ReadOptions {
 	}
 	if o.Gap <= 0 {
 		o.Gap = 256 << 10
+	}
+	if o.Decoder == nil {
+		o.Decoder = NewDecoder()
 	}
 	return o
 }
@@ -51,7 +57,8 @@ type RowReader struct {
 
 // NewRowReader returns a reader of all rows of f, whose bytes fetch gets.
 func NewRowReader(f *File, fetch Fetch, o ReadOptions) *RowReader {
-	return &RowReader{file: f, fetch: fetch, opts: o.withDefaults(), dec: NewDecoder(), group: -1}
+	o = o.withDefaults()
+	return &RowReader{file: f, fetch: fetch, opts: o, dec: o.Decoder, group: -1}
 }
 
 // Next returns the next row, or io.EOF behind the last. The row and its Log are valid until the next call. Errors are those of fetch,
