@@ -390,7 +390,7 @@ func TestNoGoroutineOutlivesAPass(t *testing.T) {
 	defer goleak.VerifyNone(t, before)
 	for n := 1; n < 50; n += 6 {
 		w := newWorld(t)
-		for i := range 6 {
+		for i := range 8 {
 			w.upload(layout.Target{Kind: layout.Pod, Name: fmt.Sprint("ns", i)}, "a", linesAt(fmt.Sprint("a", i), epoch, 5))
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -48,38 +48,57 @@ type batch struct {
 // batch takes, the newest hours first, by the hint in the key. Rule 3: the listing began after the manifest was read. It is not held in memory: of a
 // long backlog only as much is as the batch takes. Objects under keys of another form are left alone. Errors are those of the listing.
 func planCommit(s *catalog.Snapshot, listed iter.Seq2[objstore.Object, error], limit batch) (commitPlan, error) {
-	p := commitPlan{Drop: map[string]bool{}}
-	for _, c := range s.Manifest.Consumed {
-		p.Drop[c.Key] = true
-	}
-	var first newestFirst
+	p := newPlanner(s, limit)
 	for o, err := range listed {
 		if err != nil {
-			return p, fmt.Errorf("listing the raw objects of %s: %w", s.Target, err)
+			return p.plan, fmt.Errorf("listing the raw objects of %s: %w", s.Target, err)
 		}
-		raw, ok := layout.ParseRaw(o.Key)
-		switch {
-		case !ok || raw.Target != s.Target:
-		case p.Drop[o.Key]:
-			delete(p.Drop, o.Key)
-			p.Present = append(p.Present, o)
-		default:
-			p.Waiting = p.Waiting.with(o)
-			first = append(first, pending{o, raw.Hour})
-			if len(first) >= 2*limit.Objects+1 {
-				first = first.sorted()[:limit.Objects]
-			}
+		if raw, ok := layout.ParseRaw(o.Key); ok && raw.Target == s.Target {
+			p.add(o, raw)
 		}
 	}
-	for i, o := range first.sorted() {
-		if i > 0 && (i >= limit.Objects || p.InputBytes+o.Size > limit.Bytes) {
+	return p.end(), nil
+}
+
+// planner makes the plan of a commit while objects of the target are listed.
+type planner struct {
+	plan  commitPlan
+	limit batch
+	first newestFirst
+}
+
+func newPlanner(s *catalog.Snapshot, limit batch) *planner {
+	p := &planner{limit: limit, plan: commitPlan{Drop: make(map[string]bool, len(s.Manifest.Consumed))}}
+	for _, c := range s.Manifest.Consumed {
+		p.plan.Drop[c.Key] = true
+	}
+	return p
+}
+
+func (p *planner) add(o objstore.Object, raw layout.Raw) {
+	if p.plan.Drop[o.Key] {
+		delete(p.plan.Drop, o.Key)
+		p.plan.Present = append(p.plan.Present, o)
+		return
+	}
+	p.plan.Waiting = p.plan.Waiting.with(o)
+	p.first = append(p.first, pending{o, raw.Hour})
+	if len(p.first) >= 2*p.limit.Objects+1 {
+		p.first = p.first.sorted()[:p.limit.Objects]
+	}
+}
+
+// end is called when all objects were listed.
+func (p *planner) end() commitPlan {
+	for i, o := range p.first.sorted() {
+		if i > 0 && (i >= p.limit.Objects || p.plan.InputBytes+o.Size > p.limit.Bytes) {
 			break
 		}
-		p.Inputs = append(p.Inputs, o.Object)
-		p.InputBytes += o.Size
+		p.plan.Inputs = append(p.plan.Inputs, o.Object)
+		p.plan.InputBytes += o.Size
 	}
-	slices.SortFunc(p.Inputs, rawobj.Compare)
-	return p, nil
+	slices.SortFunc(p.plan.Inputs, rawobj.Compare)
+	return p.plan
 }
 
 // pending is an object that waits, with the hint in its key.

@@ -45,12 +45,7 @@ func (p *pass) compact(ctx context.Context, t layout.Target) error {
 
 // commit makes one commit of a target, and cleans what earlier ones have left behind. It returns the state after it, and whether more waits.
 func (p *pass) commit(ctx context.Context, t layout.Target, quarantine map[string]error) (snap catalog.Snapshot, more bool, err error) {
-	// Rule 3: the manifest first, then the listing. The other way round a compactor could consume an object again that another one has
-	// consumed, deleted and forgotten in between.
-	if snap, err = catalog.Load(ctx, p.bucket, t); err != nil {
-		return snap, false, err
-	}
-	plan, err := planCommit(&snap, p.listTarget(ctx, t), batch{p.opts.BatchObjects, p.opts.BatchBytes})
+	snap, plan, err := p.planOf(ctx, t)
 	if err != nil {
 		return snap, false, err
 	}

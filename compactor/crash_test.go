@@ -70,6 +70,8 @@ func busyWorld(t *testing.T, retries bool, wrap func(objstore.Bucket) objstore.B
 	w.advance(31 * time.Minute)
 	w.upload(shop, "b1", linesAt("b1", w.Now().Add(-time.Minute), 4))
 	w.upload(shop, "b2", linesAt("b2", w.Now().Add(-time.Minute), 4))
+	// With another target that has work, commits are prepared by one listing for both.
+	w.upload(layout.Target{Kind: layout.Pod, Name: "bank"}, "c", linesAt("c", w.Now().Add(-time.Minute), 2))
 	if retries {
 		w.upload(shop, "a1-again", first)
 		w.upload(shop, "b1-again", linesAt("b1", w.Now().Add(-time.Minute), 4))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,12 +27,15 @@ type pass struct {
 	held   func(rawKey string, lastModified time.Time) bool
 	memory int64 // for the rows of one target
 	// rawBytes is what the flat listing shows of each target, of other shards too.
-	rawBytes map[layout.Target]int64
+	rawBytes   map[layout.Target]int64
+	rawObjects int
 
 	mu      sync.Mutex
 	deleted map[string]bool // replaced objects
-	sum     Summary
-	pending map[layout.Target]Backlog
+	// prepared commits, until it is the turn of their targets.
+	prepared map[layout.Target]prepared
+	sum      Summary
+	pending  map[layout.Target]Backlog
 }
 
 // Run makes one pass: retention and upkeep where they are due, then everything that waits under raw/, then orphans where they are due.
@@ -54,6 +58,7 @@ func (c *Compactor) newPass(ctx context.Context) *pass {
 		rawBytes:  map[layout.Target]int64{},
 		pending:   map[layout.Target]Backlog{},
 		deleted:   map[string]bool{},
+		prepared:  map[layout.Target]prepared{},
 		sum: Summary{
 			Version: 1, Started: now, Shard: fmt.Sprintf("%d/%d", c.opts.Shard.Index, c.opts.Shard.Count),
 			Backlog: map[layout.Kind]Backlog{}, NewestByNode: map[string]time.Time{}, Odd: map[string]Odd{}, Failed: map[string]int64{},
@@ -102,7 +107,13 @@ func (p *pass) run(ctx context.Context) error {
 		errs = append(errs, err)
 		idle = without(p.untidy(snaps), waiting)
 	}
-	errs = append(errs, p.each(ctx, waiting, p.compact), p.each(ctx, idle, p.compact))
+	for some := range slices.Chunk(waiting, maxPreparedTargets) {
+		if err := p.prepare(ctx, some); err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		errs = append(errs, p.each(ctx, some, p.compact))
+	}
+	errs = append(errs, p.each(ctx, idle, p.compact))
 	if sweep {
 		errs = append(errs, p.each(ctx, p.mineOf(all), p.sweep))
 	}
@@ -171,17 +182,29 @@ func (p *pass) enough() bool {
 
 // each works on targets at once. An error of one does not stop the others; it is counted, logged and returned at the end.
 func (p *pass) each(ctx context.Context, targets []layout.Target, work func(context.Context, layout.Target) error) error {
+	var mu sync.Mutex
+	var errs []error
+	eachOf(targets, p.opts.Concurrency, func(t layout.Target) {
+		if err := p.one(ctx, t, work); err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			errs = append(errs, err)
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// eachOf calls work for n targets at once, in their order.
+func eachOf(targets []layout.Target, n int, work func(layout.Target)) {
 	var g errgroup.Group
-	g.SetLimit(p.opts.Concurrency)
-	errs := make([]error, len(targets))
-	for i, t := range targets {
+	g.SetLimit(n)
+	for _, t := range targets {
 		g.Go(func() error {
-			errs[i] = p.one(ctx, t, work)
+			work(t)
 			return nil
 		})
 	}
-	_ = g.Wait() // the errors are in errs
-	return errors.Join(errs...)
+	_ = g.Wait() // no error comes from it
 }
 
 // one works on a target, if there is time.

@@ -30,6 +30,7 @@ func (p *pass) listRaw(ctx context.Context) ([]layout.Target, error) {
 			p.sum.NewestByNode[raw.Target.Name] = o.LastModified
 		}
 		p.rawBytes[raw.Target] += o.Size
+		p.rawObjects++
 		if !p.mine(raw.Target) {
 			continue
 		}
