@@ -13,7 +13,7 @@ import (
 type mergePolicy struct {
 	// FanIn blocks of one level make one of the next, so that a line is rewritten at most log(FanIn, n) times in an open hour.
 	FanIn int
-	// MaxFanIn is how many blocks one merge reads at most.
+	// MaxFanIn is how many drafts one merge reads at most, or half as many other blocks, whose pages are larger.
 	MaxFanIn int
 	// TargetSize is the largest block that a merge writes; half of it counts as full.
 	TargetSize int64
@@ -68,7 +68,7 @@ func planHour(h layout.Hour, blocks []catalog.Block, now time.Time, pol mergePol
 	final := closed(h, blocks, now, pol.CloseDelay)
 	if final {
 		for _, run := range runs {
-			if worthMerging(run) && len(run) <= pol.MaxFanIn && due(h, run, now, pol) {
+			if worthMerging(run) && pol.fitting(run) == len(run) && due(h, run, now, pol) {
 				return mergePlan{Hour: h, Inputs: run, Level: topLevel(run) + 1, Final: true}, true
 			}
 		}
@@ -83,8 +83,8 @@ func planHour(h layout.Hour, blocks []catalog.Block, now time.Time, pol mergePol
 		return mergePlan{Hour: h, Inputs: best, Level: topLevel(best) + 1}, true
 	}
 	for _, run := range runs {
-		if final && len(run) > pol.MaxFanIn {
-			in := run[len(run)-pol.MaxFanIn:]
+		if n := pol.fitting(run); final && n < len(run) {
+			in := run[len(run)-n:]
 			return mergePlan{Hour: h, Inputs: in, Level: topLevel(in) + 1}, true
 		}
 	}
@@ -130,7 +130,8 @@ func unfull(blocks []catalog.Block, target int64) [][]catalog.Block {
 	return append(runs, blocks[from:])
 }
 
-// tier returns the oldest FanIn neighbours of the lowest level that has so many. Lower ones in between go with them.
+// tier returns the oldest FanIn neighbours of the lowest level that has so many, or the last of them that one merge may read. Lower ones in between
+// go with them.
 func tier(run []catalog.Block, pol mergePolicy) []catalog.Block {
 	for level := 0; level <= topLevel(run); level++ {
 		from, count := 0, 0
@@ -143,11 +144,27 @@ func tier(run []catalog.Block, pol mergePolicy) []catalog.Block {
 				count++
 			}
 			if count == pol.FanIn {
-				return run[from:min(i+1, from+pol.MaxFanIn)]
+				in := run[from : i+1]
+				return in[len(in)-pol.fitting(in):]
 			}
 		}
 	}
 	return nil
+}
+
+// fitting returns how many of the newest blocks of a run one merge may read: two at least, if there are so many.
+func (pol *mergePolicy) fitting(run []catalog.Block) int {
+	n, weight := 0, 0
+	for i := len(run) - 1; i >= 0; i-- {
+		if weight++; !run[i].Draft {
+			weight++
+		}
+		if weight > pol.MaxFanIn && n >= 2 {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 func topLevel(blocks []catalog.Block) (top int) {

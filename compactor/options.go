@@ -75,7 +75,7 @@ type Options struct {
 	TargetSize int64
 	// FanIn is how many blocks of an open hour are merged into one, from 2 to 64; default 32. It trades the blocks that a query of the open hour
 	// opens for how often lines are rewritten: of sixty blocks, one a minute, 32 are merged once before the hour closes. A closed hour is merged
-	// from up to 16 more.
+	// from up to 16 more. Blocks that are no drafts have larger pages and count twice.
 	FanIn int
 	// Block is how blocks are written.
 	Block block.Options

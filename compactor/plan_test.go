@@ -16,7 +16,8 @@ import (
 	"lethe/objstore"
 )
 
-var testPolicy = mergePolicy{FanIn: 4, MaxFanIn: 8, TargetSize: 1000, CloseDelay: 10 * time.Minute, Settle: time.Hour}
+// testPolicy merges 16 drafts at once, or 8 other blocks.
+var testPolicy = mergePolicy{FanIn: 4, MaxFanIn: 16, TargetSize: 1000, CloseDelay: 10 * time.Minute, Settle: time.Hour}
 
 // blocksOf makes blocks of one hour from "level:size:minute of arrival" words; the minute counts from the start of the hour.
 func blocksOf(h layout.Hour, spec string) []catalog.Block {
@@ -80,6 +81,20 @@ func TestPlanMerges(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// Drafts have small pages, so that more of them are merged in the same memory.
+func TestHowManyAreMergedAtOnce(t *testing.T) {
+	h := layout.HourOf(epoch.UnixNano())
+	for _, tc := range []struct{ drafts, others, want int }{{20, 0, 16}, {0, 20, 8}, {10, 10, 8}, {10, 4, 12}, {3, 0, 3}, {0, 0, 0}} {
+		run := blocksOf(h, strings.Repeat("0:10:1 ", tc.drafts+tc.others))
+		for i := range tc.drafts {
+			run[i].Draft = true
+		}
+		if got := testPolicy.fitting(run); got != tc.want {
+			t.Errorf("%d of %d drafts and %d other blocks are merged at once, want %d", got, tc.drafts, tc.others, tc.want)
+		}
 	}
 }
 
