@@ -38,11 +38,11 @@ func orNone[T ~int | ~int64](v T) T {
 
 func (p *program) source(bucket objstore.Reader) (*scan.Scanner, error) {
 	q := &p.config.Query
-	quarter := int64(p.config.Cache.Size) / 4
+	eighth := int64(p.config.Cache.Size) / 8
 	return scan.New(bucket, scan.Options{
-		Concurrency: q.Parallel.N, MaxBytes: int64(q.MaxBytes), Memory: int64(q.MaxMemory), TailCache: orNone(2 * quarter), PageCache: orNone(quarter),
-		RawCache: orNone(quarter),
-		Partial:  bool(q.Partial), Now: p.now,
+		Concurrency: q.Parallel.N, MaxBytes: int64(q.MaxBytes), Memory: int64(q.MaxMemory), TailCache: orNone(3 * eighth), PageCache: orNone(2 * eighth),
+		RawCache: orNone(2 * eighth), PlanCache: orNone(eighth),
+		Partial: bool(q.Partial), Now: p.now,
 	})
 }
 

@@ -1,5 +1,5 @@
 // Package cache keeps values in memory within a budget of bytes, dropping those that were not used for longest. It is for values that
-// never change under their key, so nothing in it is ever stale.
+// never change under their key, so nothing in it is ever stale; or for those that their user compares with the store, see Replace.
 package cache
 
 import (
@@ -41,23 +41,34 @@ func (c *Cache[K, V]) Get(k K) (v V, ok bool) {
 
 // Add keeps a value that takes size bytes. A value that is larger than a quarter of the budget is not kept, for it would drive out too
 // much. A key that is there already keeps its value.
-func (c *Cache[K, V]) Add(k K, v V, size int64) {
-	if size > c.budget/4 {
-		return
-	}
+func (c *Cache[K, V]) Add(k K, v V, size int64) { c.add(k, v, size, false) }
+
+// Replace is Add, but a key that is there already gets the new value, and loses the old one also where the new one is not kept.
+func (c *Cache[K, V]) Replace(k K, v V, size int64) { c.add(k, v, size, true) }
+
+func (c *Cache[K, V]) add(k K, v V, size int64, replace bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.byKey[k]; ok {
+	if e, ok := c.byKey[k]; ok {
+		if !replace {
+			return
+		}
+		c.drop(e)
+	}
+	if size > c.budget/4 {
 		return
 	}
 	c.byKey[k] = c.order.PushFront(&entry[K, V]{k, v, size})
 	c.used += size
 	for c.used > c.budget {
-		last := c.order.Back()
-		e := c.order.Remove(last).(*entry[K, V])
-		delete(c.byKey, e.key)
-		c.used -= e.size
+		c.drop(c.order.Back())
 	}
+}
+
+func (c *Cache[K, V]) drop(at *list.Element) {
+	e := c.order.Remove(at).(*entry[K, V])
+	delete(c.byKey, e.key)
+	c.used -= e.size
 }
 
 // Used returns the number of bytes that are kept, and of values.

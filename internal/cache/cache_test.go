@@ -40,3 +40,20 @@ func TestNoBudgetKeepsNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestReplace(t *testing.T) {
+	c := New[string, int](100)
+	c.Add("a", 1, 10)
+	c.Replace("a", 2, 20)
+	c.Replace("b", 3, 5)
+	if v, _ := c.Get("a"); v != 2 {
+		t.Errorf("a is %d", v)
+	}
+	if used, n := c.Used(); used != 25 || n != 2 {
+		t.Errorf("%d bytes in %d values are kept", used, n)
+	}
+	c.Replace("a", 4, 26)
+	if v, ok := c.Get("a"); ok {
+		t.Errorf("a is still %d, although its new value is too large", v)
+	}
+}

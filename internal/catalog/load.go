@@ -45,6 +45,12 @@ func (s *Snapshot) Expired(t Tombstone, grace time.Duration) bool {
 
 // Load reads the manifest of a target. Errors wrap ErrNewer, ErrInvalid, ErrTooLarge or those of the store.
 func Load(ctx context.Context, r objstore.Reader, t layout.Target) (Snapshot, error) {
+	return LoadSince(ctx, r, t, Snapshot{})
+}
+
+// LoadSince is Load for a caller who has read the manifest before: where the store still has that one, its Manifest is taken over and not
+// decoded again. Manifests differ in their bytes, and an ETag never comes again, so what has the same one is the same manifest.
+func LoadSince(ctx context.Context, r objstore.Reader, t layout.Target, before Snapshot) (Snapshot, error) {
 	key := layout.ManifestKey(t)
 	body, attrs, err := get(ctx, r, key)
 	if errors.Is(err, objstore.ErrNotExist) {
@@ -53,9 +59,11 @@ func Load(ctx context.Context, r objstore.Reader, t layout.Target) (Snapshot, er
 	if err != nil {
 		return Snapshot{}, err
 	}
-	m, err := decodeManifest(t, body)
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("%s: %w", key, err)
+	m := before.Manifest
+	if !before.is(t, attrs) {
+		if m, err = decodeManifest(t, body); err != nil {
+			return Snapshot{}, fmt.Errorf("%s: %w", key, err)
+		}
 	}
 	return Snapshot{
 		Target: t, Manifest: m, Exists: true, ETag: attrs.ETag, Size: attrs.Size,
@@ -63,12 +71,33 @@ func Load(ctx context.Context, r objstore.Reader, t layout.Target) (Snapshot, er
 	}, nil
 }
 
-func decodeManifest(t layout.Target, body []byte) (*Manifest, error) {
-	if err := checkVersion(body, Version); err != nil {
-		return nil, err
+// Unchanged asks whether the store still has the manifest of a snapshot. It costs less than reading it.
+func (s *Snapshot) Unchanged(ctx context.Context, r objstore.Reader) (bool, error) {
+	key := layout.ManifestKey(s.Target)
+	attrs, err := r.Stat(ctx, key)
+	if errors.Is(err, objstore.ErrNotExist) {
+		return !s.Exists, nil
 	}
+	if err != nil {
+		return false, fmt.Errorf("asking for %s: %w", key, err)
+	}
+	return s.is(s.Target, attrs), nil
+}
+
+func (s *Snapshot) is(t layout.Target, attrs objstore.Attributes) bool {
+	return s.Exists && s.Target == t && s.ETag != "" && s.ETag == attrs.ETag && s.Size == attrs.Size
+}
+
+func decodeManifest(t layout.Target, body []byte) (*Manifest, error) {
 	m := &Manifest{}
-	if err := json.Unmarshal(body, m); err != nil {
+	err := json.Unmarshal(body, m)
+	if err != nil || m.Version < 1 || m.Version > Version {
+		// A newer format may hold anything, so what is wrong with it does not matter.
+		if err := checkVersion(body, Version); err != nil {
+			return nil, err
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w manifest: %w", ErrInvalid, err)
 	}
 	if err := m.Validate(t); err != nil {
@@ -77,7 +106,7 @@ func decodeManifest(t layout.Target, body []byte) (*Manifest, error) {
 	return m, nil
 }
 
-// checkVersion refuses a newer format before anything else of it is looked at.
+// checkVersion refuses a newer format whatever else is in it.
 func checkVersion(body []byte, current int) error {
 	var v struct {
 		Version int `json:"version"`

@@ -78,6 +78,8 @@ type Head struct {
 	// First is the digest of the first line, and At the time of the first record in Unix nanoseconds.
 	First string
 	At    int64
+	// ETag of the object that it is the head of.
+	ETag string
 }
 
 // Set is a number of raw objects of one target that were compared with each other and with what is remembered. Its methods may be
@@ -158,7 +160,7 @@ func (s *Set) known(e *entry) bool {
 	}
 	h, ok := s.opts.Known(e.object)
 	if ok {
-		e.first, e.at = h.First, h.At
+		e.first, e.at, e.etag = h.First, h.At, h.ETag
 	}
 	return ok
 }
@@ -228,7 +230,7 @@ func (s *Set) First(i int) (unixNano int64, ok bool) {
 // Head returns the head of the i-th object; it is false for an object that does not decode.
 func (s *Set) Head(i int) (Head, bool) {
 	e := s.entries[i]
-	return Head{e.first, e.at}, e.err == nil
+	return Head{e.first, e.at, e.etag}, e.err == nil
 }
 
 // Skip returns how many decoded bytes at the start of the i-th object have been counted elsewhere.

@@ -46,6 +46,8 @@ type Options struct {
 	// TailCache, PageCache and RawCache are how many bytes of block tails, of pages, and of decoded raw objects are kept for later queries,
 	// over all queries. Defaults 64 MiB each; negative means none.
 	TailCache, PageCache, RawCache int64
+	// PlanCache is how many bytes of manifests and sealed days are kept, half of it each. Default 32 MiB; negative means none.
+	PlanCache int64
 	// MaxQueries is how many queries run at once; others wait for their turn or the end of their context. Default 0: no limit.
 	MaxQueries int
 	// Plans is how often a query may be planned because objects were deleted meanwhile. Default 5.
@@ -71,6 +73,7 @@ func (o Options) withDefaults() (Options, error) {
 	orDefault(&o.TailCache, 64<<20)
 	orDefault(&o.PageCache, 64<<20)
 	orDefault(&o.RawCache, 64<<20)
+	orDefault(&o.PlanCache, 32<<20)
 	orDefault(&o.Plans, 5)
 	o.GapBytes = max(0, o.GapBytes)
 	if o.Now == nil {
@@ -98,7 +101,9 @@ type Scanner struct {
 	tails  *cache.Cache[string, *tail]
 	pages  *cache.Cache[pageKey, []byte]
 	raw    *cache.Cache[rawKey, *table]
-	gate   *semaphore.Weighted
+	// manifests that were read last.
+	manifests manifests
+	gate      *semaphore.Weighted
 	// workers are *worker between pages, and logPages *block.LogPage whose rows have gone out.
 	workers, logPages sync.Pool
 	// stats guards the Stats of all callers.
@@ -119,6 +124,7 @@ func New(bucket objstore.Reader, o Options) (*Scanner, error) {
 	s.tails = cache.New[string, *tail](o.TailCache)
 	s.pages = cache.New[pageKey, []byte](o.PageCache)
 	s.raw = cache.New[rawKey, *table](o.RawCache)
+	s.manifests = newManifests(o.PlanCache)
 	if o.MaxQueries > 0 {
 		s.gate = semaphore.NewWeighted(int64(o.MaxQueries))
 	}

@@ -26,7 +26,10 @@ type targetPlan struct {
 	target layout.Target
 	// start and end bound the rows' times, both included: those of the query, over the watermark of the target.
 	start, end int64
-	manifest   *catalog.Manifest
+	// manifest is shared with other queries and never changed.
+	manifest *catalog.Manifest
+	// settled: no manifest was swapped since before the raw objects were listed.
+	settled bool
 	// raw objects that the manifest has not consumed, and those it has.
 	raw, consumed []objstore.Object
 	rawBytes      int64
@@ -77,6 +80,7 @@ func (q *query) makePlan(ctx context.Context) (*plan, error) {
 
 func (q *query) planTarget(ctx context.Context, t layout.Target) (*targetPlan, error) {
 	tp := &targetPlan{target: t, start: q.sel.Start, end: q.sel.End, sealed: map[string]*catalog.SealedDay{}}
+	began := q.s.manifests.now()
 	var listed []objstore.Object
 	for obj, err := range q.store.List(ctx, objstore.ListOptions{Prefix: layout.RawPrefixOf(t)}) {
 		if err != nil {
@@ -87,11 +91,11 @@ func (q *query) planTarget(ctx context.Context, t layout.Target) (*targetPlan, e
 			listed = append(listed, obj)
 		}
 	}
-	snap, err := catalog.Load(ctx, q.store, t)
+	snap, settled, err := q.manifest(ctx, t, began)
 	if err != nil {
 		return nil, err
 	}
-	tp.manifest = snap.Manifest
+	tp.manifest, tp.settled = snap.Manifest, settled
 	if m := snap.Manifest; m.Watermark != 0 {
 		tp.start = max(tp.start, m.Watermark)
 	}
@@ -113,19 +117,6 @@ func (q *query) planTarget(ctx context.Context, t layout.Target) (*targetPlan, e
 		}
 	}
 	return tp, nil
-}
-
-// sealedDay reads a sealed day once for each plan.
-func (q *query) sealedDay(ctx context.Context, tp *targetPlan, s catalog.Sealed) (*catalog.SealedDay, error) {
-	if day := tp.sealed[s.Day]; day != nil {
-		return day, nil
-	}
-	day, err := catalog.LoadSealed(ctx, q.store, tp.target, s)
-	if err != nil {
-		return nil, err
-	}
-	tp.sealed[s.Day] = day
-	return day, nil
 }
 
 // splitRaw tells the raw objects that the manifest has consumed from those that it has not.

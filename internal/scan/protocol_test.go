@@ -393,40 +393,6 @@ func TestReadsNoMoreThanItMust(t *testing.T) {
 	}
 }
 
-// TestListedRawObjectsAreAskedFor: between the listing and the manifest a raw object is consumed, deleted and forgotten. Its rows are in
-// the cache, and in a block now: they count once.
-func TestListedRawObjectsAreAskedFor(t *testing.T) {
-	w := newWorld(t)
-	o := w.put(podDefault, []record.Row{row(1, "a")})
-	manifests := 0
-	var keys []string
-	b := objtest.NewHooks(w.bucket, objtest.Hooks{Before: func(_ context.Context, c objtest.Call) error {
-		keys = append(keys, string(c.Op)+" "+c.Key)
-		if c.Op != objtest.GetOp || c.Key != layout.ManifestKey(podDefault) {
-			return nil
-		}
-		if manifests++; manifests == 3 {
-			w.compact([]rawObject{o})
-			w.delete(o.key)
-			w.manifest(func(m *catalog.Manifest) { m.Consumed = nil })
-		}
-		return nil
-	}})
-	sc := newScanner(t, b, scan.Options{})
-	for n := range 4 {
-		keys = nil
-		if got, err := collect(t.Context(), sc, all(), nil); err != nil || len(got) != 1 {
-			t.Errorf("%q, %v", got, err)
-		}
-		if n == 1 && slices.Contains(keys, "get "+o.key) {
-			t.Errorf("the object was got again: %q", keys)
-		}
-	}
-	if manifests != 5 {
-		t.Errorf("the manifest was read %d times, want one more than queries", manifests)
-	}
-}
-
 func TestExplain(t *testing.T) {
 	w := newWorld(t)
 	w.random(rand.New(rand.NewPCG(5, 5)), 40)

@@ -98,9 +98,8 @@ func (q *query) resolve(ctx context.Context, tp *targetPlan) (*rawobj.Set, error
 	return set, nil
 }
 
-// knownRaw returns the raw objects whose rows are in the cache and that the store still has. Their names were listed before the manifest
-// was read, so one of them may have been consumed, deleted and forgotten since: only what the store shows after the manifest was
-// read may be taken from memory.
+// knownRaw returns the raw objects whose rows are in the cache and may be taken from there. Their names were listed before the manifest was read,
+// so one of them may have been consumed, deleted and forgotten since, unless the plan is settled: then each has to be asked for.
 func (q *query) knownRaw(ctx context.Context, tp *targetPlan) (map[string]*table, error) {
 	known := map[string]*table{}
 	for _, obj := range tp.raw {
@@ -108,23 +107,58 @@ func (q *query) knownRaw(ctx context.Context, tp *targetPlan) (map[string]*table
 			known[obj.Key] = t
 		}
 	}
-	if len(known) == 0 {
-		return known, nil
+	if !tp.settled {
+		if err := q.stillThere(ctx, tp, known); err != nil {
+			return nil, err
+		}
 	}
+	q.count.cacheHits.Add(int64(len(known)))
+	return known, nil
+}
+
+// askedOneByOne is how many raw objects are asked for one by one; one listing costs less than asking for more, in time as in money.
+const askedOneByOne = 8
+
+// stillThere makes sure that the store still has the raw objects that are known, as they were listed; else the plan does not hold. It asks
+// after the manifest was read.
+func (q *query) stillThere(ctx context.Context, tp *targetPlan, known map[string]*table) error {
+	if len(known) > askedOneByOne {
+		return q.stillListed(ctx, tp, known)
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(q.s.opts.Concurrency)
+	for _, obj := range tp.raw {
+		if known[obj.Key] == nil {
+			continue
+		}
+		g.Go(func() error {
+			attrs, err := q.store.Stat(gctx, obj.Key)
+			if err != nil {
+				return fmt.Errorf("asking for %s: %w", obj.Key, err)
+			}
+			if attrs.Size != obj.Size || attrs.ETag != known[obj.Key].head.ETag {
+				return fmt.Errorf("%s: it is not the object that was listed: %w", obj.Key, objstore.ErrNotExist)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (q *query) stillListed(ctx context.Context, tp *targetPlan, known map[string]*table) error {
 	there := make(map[rawKey]bool, len(known))
 	for obj, err := range q.store.List(ctx, objstore.ListOptions{Prefix: layout.RawPrefixOf(tp.target)}) {
 		if err != nil {
-			return nil, fmt.Errorf("listing raw objects of %s: %w", tp.target, err)
+			return fmt.Errorf("listing raw objects of %s: %w", tp.target, err)
 		}
 		there[rawKeyOf(obj)] = true
 	}
 	for _, obj := range tp.raw {
 		if known[obj.Key] != nil && !there[rawKeyOf(obj)] {
-			return nil, fmt.Errorf("%s: %w", obj.Key, objstore.ErrNotExist)
+			return fmt.Errorf("%s: %w", obj.Key, objstore.ErrNotExist)
 		}
 	}
-	q.count.cacheHits.Add(int64(len(known)))
-	return known, nil
+	return nil
 }
 
 // readObject hands the selected rows of one raw object to v: as tables of up to tableBytes, so that the filters search many lines at once
