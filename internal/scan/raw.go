@@ -9,6 +9,7 @@ import (
 
 	"lethe/internal/catalog"
 	"lethe/internal/layout"
+	"lethe/internal/linefilter"
 	"lethe/internal/rawobj"
 	"lethe/internal/record"
 	"lethe/objstore"
@@ -26,6 +27,8 @@ func (r *rawSource) object() objstore.Object { return r.set.Object(r.i) }
 
 // rawVisitor takes the selected rows of one raw object, with the place of each in its object, and is told when there are no more.
 type rawVisitor interface {
+	// expect is told which rows of a table come next; it may take some out that it does not need.
+	expect(t *table, sel linefilter.Bitmap)
 	row(r *record.Row, s series, place uint32) error
 	done() error
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"lethe/internal/linefilter"
 	"lethe/internal/record"
 	"lethe/letheql"
 )
@@ -31,6 +32,13 @@ type rawRows struct {
 	count, text int64
 	min, max    int64
 	gaveUp      bool
+	// last are the numbers of the names of the row before: neighbours are often of one series.
+	last struct {
+		series       series
+		stream, node string
+		ids          [3]uint32
+		known        bool
+	}
 }
 
 // rawSlack is how many rows over the limit are collected before the surplus is thrown away, and rawOverhead about what a row takes
@@ -114,20 +122,72 @@ func (r *rawRows) row(row *record.Row, s series, place uint32) error {
 	return nil
 }
 
+// expect leaves out the rows of a table that come after the first limit of them, and makes room for the others.
+func (r *rawRows) expect(t *table, sel linefilter.Bitmap) {
+	n := sel.Count()
+	if limit := r.q.sel.Limit; limit > 0 && n > limit {
+		r.keepFirst(t, sel, limit)
+		n = sel.Count()
+	}
+	if n == 0 || r.gaveUp {
+		return
+	}
+	d := &r.rows
+	d.times, d.series, d.pos = slices.Grow(d.times, n), slices.Grow(d.series, n), slices.Grow(d.pos, n)
+	if r.q.sel.NeedLog {
+		text := 0
+		for i := range sel.All() {
+			text += int(t.offsets[i+1] - t.offsets[i])
+		}
+		d.logs, d.offsets = slices.Grow(d.logs, text), slices.Grow(d.offsets, n+1)
+	}
+}
+
+// keepFirst takes the rows out of sel whose time is after that of the limit-th in the direction of the query.
+func (r *rawRows) keepFirst(t *table, sel linefilter.Bitmap, limit int) {
+	places := make([]int64, 0, len(t.times))
+	for i := range sel.All() {
+		places = append(places, r.q.place(t.times[i]))
+	}
+	slices.Sort(places)
+	last := places[limit-1]
+	for i := range sel.All() {
+		if r.q.place(t.times[i]) > last {
+			sel.Clear(i)
+		}
+	}
+}
+
+// name fills in last for a row.
+func (r *rawRows) name(row *record.Row, s *series) {
+	l := &r.last
+	if !l.known || l.series != *s {
+		l.series, l.ids[0] = *s, r.q.names.id(*s)
+	}
+	if r.q.need.stream && (!l.known || l.stream != row.Stream) {
+		l.stream, l.ids[1] = row.Stream, r.q.names.value(row.Stream)
+	}
+	if r.q.need.node && (!l.known || l.node != row.Node) {
+		l.node, l.ids[2] = row.Node, r.q.names.value(row.Node)
+	}
+	l.known = true
+}
+
 func (r *rawRows) add(row *record.Row, s series, place uint32) {
 	d := &r.rows
+	r.name(row, &s)
 	d.times = append(d.times, row.Time)
-	d.series = append(d.series, r.q.names.id(s))
+	d.series = append(d.series, r.last.ids[0])
 	d.pos = append(d.pos, place)
 	if r.q.need.stream {
-		d.stream = append(d.stream, r.q.names.value(row.Stream))
+		d.stream = append(d.stream, r.last.ids[1])
 	}
 	if r.q.need.node {
-		d.node = append(d.node, r.q.names.value(row.Node))
+		d.node = append(d.node, r.last.ids[2])
 	}
 	if r.q.sel.NeedLog {
-		if d.offsets == nil {
-			d.offsets = []uint32{0}
+		if len(d.offsets) == 0 {
+			d.offsets = append(d.offsets, 0)
 		}
 		d.logs = append(d.logs, row.Log...)
 		d.offsets = append(d.offsets, uint32(len(d.logs)))

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"lethe/internal/layout"
+	"lethe/internal/linefilter"
 	"lethe/internal/record"
 	"lethe/letheql"
 )
@@ -147,6 +148,8 @@ type rawSeries struct {
 	q     *query
 	found *seriesSet
 }
+
+func (v *rawSeries) expect(*table, linefilter.Bitmap) {}
 
 func (v *rawSeries) row(r *record.Row, s series, _ uint32) error {
 	k := batchKey{series: s}

@@ -118,6 +118,7 @@ func (q *query) searchTable(t *table, in span, v rawVisitor) error {
 		q.count.bytesScanned.Add(int64(len(t.logs)))
 		q.chain.Search(t.logs, t.offsets, sel)
 	}
+	v.expect(t, sel)
 	var r record.Row
 	for i := range sel.All() {
 		o := &t.origins[t.label[i]]

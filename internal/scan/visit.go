@@ -4,6 +4,9 @@ import (
 	"context"
 	"sync/atomic"
 
+	"golang.org/x/sync/errgroup"
+
+	"lethe/internal/linefilter"
 	"lethe/internal/record"
 	"lethe/letheql"
 )
@@ -28,26 +31,30 @@ func (s *Scanner) Visit(ctx context.Context, sel letheql.Select, stats *letheql.
 	})
 }
 
-// visit plans the query and visits the raw objects, then the blocks, some hours at a time. Raw objects come first: they are the
-// first to be deleted after a plan was made.
+// visit plans the query and visits the raw objects, and at the same time the blocks, some hours at a time.
 func (q *query) visit(ctx context.Context, visit func(*letheql.Batch) error) error {
 	p, err := q.makePlan(ctx)
 	if err != nil {
 		return err
 	}
-	err = q.eachRaw(ctx, p, func(rawSource) rawVisitor {
-		return &rawBatches{q: q, visit: visit, open: map[batchKey]*letheql.Batch{}}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return q.eachRaw(gctx, p, func(rawSource) rawVisitor {
+			return &rawBatches{q: q, visit: visit, open: map[batchKey]*letheql.Batch{}}
+		})
 	})
-	if err != nil {
-		return err
-	}
-	for g := range q.groups(p.blocks) {
-		blocks, err := q.open(ctx, g.blocks)
+	g.Go(func() error { return q.visitBlocks(gctx, p.blocks, visit) })
+	return g.Wait()
+}
+
+func (q *query) visitBlocks(ctx context.Context, blocks []*blockPlan, visit func(*letheql.Batch) error) error {
+	for g := range q.groups(blocks) {
+		opened, err := q.open(ctx, g.blocks)
 		if err != nil {
 			return err
 		}
 		var refs []*pageRef
-		for _, b := range blocks {
+		for _, b := range opened {
 			refs = append(refs, b.refs...)
 		}
 		err = q.load(ctx, refs, func(*pageRef) span { return always }, func(r *pageRef, w *worker) error {
@@ -151,6 +158,8 @@ type batchKey struct {
 
 // rawBatchBytes is how many bytes of rows are gathered before they are handed out.
 const rawBatchBytes = 1 << 20
+
+func (v *rawBatches) expect(*table, linefilter.Bitmap) {}
 
 func (v *rawBatches) row(r *record.Row, s series, _ uint32) error {
 	key := batchKey{series: s}
