@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 
+	"golang.org/x/sync/errgroup"
+
 	"lethe/internal/layout"
 	"lethe/internal/record"
 	"lethe/letheql"
@@ -75,43 +77,54 @@ func (q *query) windows(ctx context.Context, consume func(*window) bool) error {
 	return err
 }
 
-// produce plans, reads the raw objects, and emits windows hour by hour.
+// produce plans, reads the raw objects, and emits windows hour by hour. The first blocks are opened while raw objects are read.
 func (q *query) produce(ctx context.Context, emit func(*window) error) error {
 	p, err := q.makePlan(ctx)
 	if err != nil {
 		return err
 	}
-	raw, err := q.readRaw(ctx, p)
-	if err != nil {
+	next, stop := iter.Pull(q.groups(p.blocks))
+	defer stop()
+	g, _ := next() // there is always one
+	s := &slicer{q: q, emit: emit, limit: q.sel.Limit, grown: 1}
+	var blocks []*openBlock
+	both, bctx := errgroup.WithContext(ctx)
+	both.Go(func() (err error) {
+		s.raw, err = q.readRaw(bctx, p)
+		return err
+	})
+	both.Go(func() (err error) {
+		blocks, err = q.open(bctx, g.blocks)
+		return err
+	})
+	if err := both.Wait(); err != nil {
 		return err
 	}
 	if q.sel.Limit == 0 {
 		q.aside = aside{budget: q.s.opts.Memory / 8}
 	}
-	s := &slicer{q: q, raw: raw, emit: emit, limit: q.sel.Limit, grown: 1}
 	from, to := q.place(q.sel.Start), q.place(q.sel.End)
 	if q.sel.Direction == letheql.Backward {
 		from, to = to, from
 	}
-	if from > to {
-		return nil
-	}
-	for g := range q.groups(p.blocks) {
-		blocks, err := q.open(ctx, g.blocks)
-		if err != nil {
-			return err
-		}
+	for from <= to {
 		end := to
 		if !g.last {
 			end = q.edge(g.hour)
 		}
-		if end < from {
-			continue
+		if end >= from {
+			if err := s.group(ctx, blocks, from, end); err != nil || s.enough() || end == to {
+				return err
+			}
+			from = end + 1
 		}
-		if err := s.group(ctx, blocks, from, end); err != nil || s.enough() || end == to {
+		var more bool
+		if g, more = next(); !more {
+			return nil
+		}
+		if blocks, err = q.open(ctx, g.blocks); err != nil {
 			return err
 		}
-		from = end + 1
 	}
 	return nil
 }

@@ -90,15 +90,26 @@ func (q *query) runJob(ctx context.Context, j *job, within func(*pageRef) span, 
 	return h.finish(ctx)
 }
 
-// lazy tells whether so few pages have a matching line that their times are better got after the lines were searched.
+const (
+	// knownHits is how many pages must have been searched before their share of hits is taken for that of the others.
+	knownHits = 8
+	// rareHits is the share of pages, one in so many, up to which those that the line index leaves are often left by accident; and surePages
+	// how many are got with their times all the same, so that a needle takes one round trip less.
+	rareHits, surePages = 16, 2
+)
+
+// lazy tells whether so few pages have a matching line that their times are better got after the lines were searched. Where the index has
+// left many pages, most of them match, and asking twice for each is dear.
 func (q *query) lazy() bool {
 	if q.chain.All() {
 		return false
 	}
-	if n := q.searched.Load(); n >= 8 {
+	if n := q.searched.Load(); n >= knownHits {
 		return q.hit.Load() < n/2
 	}
-	return q.count.pagesPruned.Load() > q.count.pages.Load()/2
+	all := q.count.pages.Load()
+	left := all - q.count.pagesPruned.Load()
+	return left > surePages && left <= all/rareHits
 }
 
 // hits are the pages of a job that were searched before their times were got, and have a matching line.
