@@ -102,7 +102,7 @@ type Stats struct {
 	Pages, PagesPruned int64
 	// Requests to the store, and bytes that came back.
 	Lists, Gets, BytesFetched int64
-	// CacheHits are tails or pages that needed no request.
+	// CacheHits are tails, pages, sealed days and raw objects that were not fetched again.
 	CacheHits int64
 	// LinesScanned were decoded or searched; LinesReturned went out.
 	LinesScanned, LinesReturned, BytesScanned int64

@@ -67,11 +67,8 @@ func (q *query) manifest(ctx context.Context, t layout.Target, listed int64) (sn
 		}
 		same = snap.Manifest == last.snap.Manifest
 	}
-	if same {
-		q.count.cacheHits.Add(1)
-		if last.again {
-			return snap, last.at < listed, nil
-		}
+	if same && last.again {
+		return snap, last.at < listed, nil
 	}
 	next := &reading{snap: snap, at: last.at, again: same}
 	if !same {

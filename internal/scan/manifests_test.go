@@ -153,7 +153,7 @@ type nested struct{}
 // grace at all, and listings come one key at a time. What was there when a query began is returned once, whatever is cached.
 func TestQueriesWhileTheBucketChanges(t *testing.T) {
 	returned := 0
-	for seed := range uint64(40) {
+	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		w := &changing{world: newWorld(t), r: r}
 		c := &calls{before: w.step}
@@ -165,7 +165,7 @@ func TestQueriesWhileTheBucketChanges(t *testing.T) {
 			returned += w.query(t.Context())
 		}
 	}
-	if returned < 1000 {
+	if returned < 500 {
 		t.Errorf("only %d rows were returned", returned)
 	}
 }

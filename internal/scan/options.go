@@ -5,8 +5,8 @@
 // meanwhile throws the plan away; the read plans again unless rows have gone out.
 //
 // Blocks are left out by hour and time, by the labels of their runs, and by the line index; a page by its own times. Raw objects are
-// never left out, because nothing about their keys is certain; their rows are cached, but used only when the store shows the object
-// after the manifest was read. Blocks are immutable and their names are never used twice, so their tails and pages are cached by
+// never left out, because nothing about their keys is certain; their rows are cached, but used only where no manifest was swapped since
+// before the listing, or when the store shows the object after the manifest was read: see manifests. Blocks are immutable and their names are never used twice, so their tails and pages are cached by
 // key without ever asking the store again: a manifest that names a block vouches for it.
 package scan
 

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ type line struct {
 type world struct {
 	t      testing.TB
 	bucket *memstore.Bucket
+	clock  sync.Mutex
 	now    time.Time
 	lines  []line
 	ids    int
@@ -50,8 +52,19 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, now: epoch.Add(5 * time.Hour), block: block.Options{PageBytes: 2 << 10, MinPageBytes: 256, RowGroupRows: 200, Level: zstd.SpeedFastest}}
-	w.bucket = memstore.New(func() time.Time { return w.now })
+	w.bucket = memstore.New(func() time.Time {
+		w.clock.Lock()
+		defer w.clock.Unlock()
+		return w.now
+	})
 	return w
+}
+
+// tick moves the clock, which the store may be asking meanwhile.
+func (w *world) tick() {
+	w.clock.Lock()
+	defer w.clock.Unlock()
+	w.now = w.now.Add(time.Second)
 }
 
 // rawObject is what an agent sent.
@@ -66,7 +79,7 @@ type rawObject struct {
 // put puts a raw object; its lines are in the bucket from then on.
 func (w *world) put(target layout.Target, rows []record.Row) rawObject {
 	w.ids++
-	w.now = w.now.Add(time.Second)
+	w.tick()
 	o := rawObject{target: target, rows: rows, arrival: w.ids, at: w.now}
 	var body bytes.Buffer
 	for i, r := range rows {
@@ -98,7 +111,7 @@ func (w *world) store(key string, body []byte) {
 // objects stay, as they do for a grace.
 func (w *world) compact(objects []rawObject) {
 	ctx := context.Background()
-	w.now = w.now.Add(time.Second)
+	w.tick()
 	t := objects[0].target
 	snap, err := catalog.Load(ctx, w.bucket, t)
 	if err != nil {
