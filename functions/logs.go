@@ -82,6 +82,7 @@ func (a *answer) encode(w *bufio.Writer, t *tally) error {
 		rows = a.from.rest(rows)
 	}
 	cut := false
+	clock := render.NewClock(time.UTC)
 	var row []byte
 	for l, err := range rows {
 		if err != nil {
@@ -91,7 +92,7 @@ func (a *answer) encode(w *bufio.Writer, t *tally) error {
 		if t.rows > 0 {
 			row = append(row, ',')
 		}
-		row = render.AppendObject(row, &l.Row, l.Extracted, time.UTC)
+		row = render.AppendObject(row, &l.Row, l.Extracted, clock)
 		if cut = !t.fits(row, l.Time); cut {
 			break
 		}

@@ -80,6 +80,7 @@ func (r *runner) readBlock(ctx context.Context, t layout.Target, b *catalog.Bloc
 	text := &counter{w: z}
 	rows := block.NewRowReader(f, fetch, block.ReadOptions{})
 	var line []byte
+	clock := render.NewClock(time.UTC)
 	for {
 		row, err := rows.Next(ctx)
 		if record.AtEnd(err) {
@@ -88,7 +89,7 @@ func (r *runner) readBlock(ctx context.Context, t layout.Target, b *catalog.Bloc
 		if err != nil {
 			return err
 		}
-		line = append(render.AppendText(line[:0], row, time.UTC), '\n')
+		line = append(render.AppendText(line[:0], row, clock), '\n')
 		if _, err := text.Write(line); err != nil {
 			return err
 		}

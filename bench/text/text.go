@@ -33,8 +33,9 @@ func Write(dir string, rows iter.Seq[*record.Row]) (n int64, err error) {
 	w := &writer{dir: dir, files: map[string]*file{}}
 	defer func() { err = errors.Join(err, w.close()) }()
 	var line []byte
+	clock := render.NewClock(time.UTC)
 	for row := range rows {
-		line = render.AppendText(line[:0], row, time.UTC)
+		line = render.AppendText(line[:0], row, clock)
 		line = append(line, '\n')
 		n += int64(len(line))
 		if err := w.write(row, line); err != nil {

@@ -46,7 +46,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 			if l.Time != r.Time || l.Pod != r.Pod || l.Container != r.Container || string(l.Message) != string(r.Log) {
 				t.Fatalf("line %d is %q, want %+v", i, l.Text, r)
 			}
-			if string(l.Text) != string(render.AppendText(nil, &r, time.UTC)) {
+			if string(l.Text) != string(render.AppendText(nil, &r, render.NewClock(time.UTC))) {
 				t.Fatalf("line %d is %q", i, l.Text)
 			}
 			bytes += int64(len(l.Text)) + 1

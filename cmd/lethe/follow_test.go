@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"hash/maphash"
 	"strings"
@@ -37,7 +36,7 @@ func TestFollowPrintsEachLineOnce(t *testing.T) {
 	}
 	var out bytes.Buffer
 	f := &follower{
-		engine: e, query: "pod{}", out: &printer{w: bufio.NewWriter(&out), format: "text", zone: time.UTC}, window: 10 * time.Minute, delay: 2 * time.Minute,
+		engine: e, query: "pod{}", out: newPrinter(&out, "text", time.UTC), window: 10 * time.Minute, delay: 2 * time.Minute,
 		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, seen: map[identity]sighting{},
 	}
 	look := func(want ...string) {

@@ -28,15 +28,20 @@ type printer struct {
 	w      *bufio.Writer
 	format string
 	zone   *time.Location
+	clock  *render.Clock
 	// width of a chart in characters, and whether it has colours.
 	width   int
 	colours bool
 }
 
 func (p *program) printer() *printer {
-	o := &printer{w: bufio.NewWriterSize(p.stdout, 64<<10), format: p.args.Output.Word, zone: p.zone()}
+	o := newPrinter(p.stdout, p.args.Output.Word, p.zone())
 	o.width, o.colours = screen(p.stdout)
 	return o
+}
+
+func newPrinter(w io.Writer, format string, zone *time.Location) *printer {
+	return &printer{w: bufio.NewWriterSize(w, 64<<10), format: format, zone: zone, clock: render.NewClock(zone)}
 }
 
 // zone is the time zone that people asked for.
@@ -75,13 +80,11 @@ func (o *printer) rows(rows iter.Seq2[letheql.LogRow, error]) error {
 	if o.format == "csv" {
 		return o.rowsCSV(rows)
 	}
-	var buf []byte
 	for r, err := range rows {
 		if err != nil {
 			return flushed(o.w, err)
 		}
-		buf = append(o.appendRow(buf[:0], &r), '\n')
-		if _, err := o.w.Write(buf); err != nil {
+		if _, err := o.w.Write(append(o.appendRow(o.w.AvailableBuffer(), &r), '\n')); err != nil {
 			return err
 		}
 	}
@@ -101,9 +104,9 @@ func (o *printer) appendRow(dst []byte, r *letheql.LogRow) []byte {
 	case "raw":
 		return append(dst, r.Log...)
 	case "jsonl":
-		return render.AppendObject(dst, &r.Row, r.Extracted, o.zone)
+		return render.AppendObject(dst, &r.Row, r.Extracted, o.clock)
 	}
-	return render.AppendText(dst, &r.Row, o.zone)
+	return render.AppendText(dst, &r.Row, o.clock)
 }
 
 // rowsCSV prints a header for the kind of the first line; labels that stages took out of the lines are left out.
@@ -115,7 +118,7 @@ func (o *printer) rowsCSV(rows iter.Seq2[letheql.LogRow, error]) error {
 			w.Flush()
 			return flushed(o.w, err)
 		}
-		header, line := rowFields(&r.Row, o.zone)
+		header, line := rowFields(&r.Row, o.clock)
 		if !begun {
 			begun = true
 			if err := w.Write(header); err != nil {
@@ -130,8 +133,8 @@ func (o *printer) rowsCSV(rows iter.Seq2[letheql.LogRow, error]) error {
 	return w.Error()
 }
 
-func rowFields(r *record.Row, zone *time.Location) (header, line []string) {
-	at := string(render.AppendTime(nil, r.Time, zone))
+func rowFields(r *record.Row, clock *render.Clock) (header, line []string) {
+	at := string(clock.Append(nil, r.Time))
 	if r.Namespace != "" {
 		return []string{"time", "namespace", "pod", "container", "log"}, []string{at, r.Namespace, r.Pod, r.Container, string(r.Log)}
 	}
@@ -299,7 +302,7 @@ func (p *program) printJSON(v any) error {
 }
 
 func (o *printer) stamp(ms int64) string {
-	return string(render.AppendTime(nil, time.UnixMilli(ms).UnixNano(), o.zone))
+	return string(o.clock.Append(nil, time.UnixMilli(ms).UnixNano()))
 }
 
 func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
