@@ -1,8 +1,10 @@
 package linefilter
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"testing"
 
 	"lethe/letheql"
@@ -28,6 +30,8 @@ func benchPage() ([]byte, []uint32) {
 	return data, offsets
 }
 
+// BenchmarkSearch searches a page with a chain, and beside it line by line with Go's bytes and regexp, which is what the others are to be set
+// in relation to.
 func BenchmarkSearch(b *testing.B) {
 	data, offsets := benchPage()
 	for _, bench := range []struct {
@@ -43,12 +47,14 @@ func BenchmarkSearch(b *testing.B) {
 		{"Not", letheql.NotContains, "INFO"},
 		{"Fold", letheql.Matches, "(?i)exception"},
 		{"Alternation", letheql.Matches, "favicon|robots|reset"},
+		{"ManyWords", letheql.Matches, "(?i)(panic|fatal|refused|denied|exceeded|overflow|corrupt|no route)"},
 		{"Literals", letheql.Matches, `user=\w+.*rhost=[0-9.]+`},
 		{"LiteralFrequent", letheql.Matches, `GET /api/v\d+/orders`},
 		{"NoLiteral", letheql.Matches, `[a-f]{5}\d{6}`},
+		{"NoSequence", letheql.Matches, `[0-9]+[a-z]+[0-9]+[a-z]+ [^ ]*x`},
 		{"Prefix", letheql.Matches, `^level=`},
 	} {
-		b.Run(bench.name, func(b *testing.B) {
+		b.Run(bench.name+"/Chain", func(b *testing.B) {
 			c, err := Compile([]letheql.LineFilter{{Op: bench.op, Text: bench.text}})
 			if err != nil {
 				b.Fatal(err)
@@ -58,7 +64,20 @@ func BenchmarkSearch(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				rows = rows.Fill(len(offsets) - 1)
-				c.Search(data, offsets, rows)
+				search(b, c, data, offsets, rows)
+			}
+		})
+		b.Run(bench.name+"/Go", func(b *testing.B) {
+			match := regexp.MustCompile(bench.text).Match
+			if bench.op < letheql.Matches {
+				match = func(line []byte) bool { return bytes.Contains(line, []byte(bench.text)) }
+			}
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				for i, end := range offsets[1:] {
+					match(data[offsets[i]:end])
+				}
 			}
 		})
 	}

@@ -37,8 +37,14 @@ type filter struct {
 	find   finder
 	// also are further searches that must hit before test is worth its time.
 	also []finder
-	test func(line []byte) bool
+	test tester
 	cost int
+}
+
+// tester decides what no search proves.
+type tester interface {
+	// lend returns a test of lines for one goroutine, which calls done when it is through.
+	lend() (test func(line []byte) bool, done func())
 }
 
 // Compile compiles filters. Errors are of type *letheql.Error and say which filter cannot be used and why.
@@ -133,10 +139,13 @@ func compileExpression(text string) (link, error) {
 	}
 	l := link{need: known.need}
 	l.find, l.also = prefilter(known.need)
+	if l.find == nil {
+		l.find = newSequence(short)
+	}
 	if prog, err = syntax.Compile(short); err != nil {
 		return link{}, expressionError(err)
 	}
-	l.test = newExpression(re, prog).match
+	l.test = newExpression(re, prog)
 	l.cost = 1000 + len(prog.Inst)
 	if l.find == nil {
 		l.cost += 10_000
@@ -152,7 +161,7 @@ func expressionError(err error) error {
 	return userError("invalid expression: %v", err)
 }
 
-// prefilter returns the search for the best of what a line needs, and searches for the rest.
+// prefilter returns the search for the best of what a line needs, and searches for the rest. What nearly every line has is left out.
 func prefilter(n Need) (finder, []finder) {
 	subs := []Need{n}
 	if n.Op == And {
@@ -160,7 +169,7 @@ func prefilter(n Need) (finder, []finder) {
 	}
 	var all []finder
 	for _, s := range subs {
-		if f := finderOf(s); f != nil {
+		if f := finderOf(s); f != nil && frequencyOf(s) <= maxRate {
 			all = append(all, f)
 		}
 	}
@@ -169,6 +178,31 @@ func prefilter(n Need) (finder, []finder) {
 	}
 	slices.SortStableFunc(all, func(a, b finder) int { return cmp.Compare(shortest(b.needs()), shortest(a.needs())) })
 	return all[0], all[1:min(len(all), 4)]
+}
+
+// frequencyOf estimates how often what n asks for stands at a place of a log.
+func frequencyOf(n Need) float64 {
+	switch n.Op {
+	case Literal:
+		rate := 1.0
+		for _, b := range n.Literal {
+			rate *= frequency(b)
+		}
+		return rate
+	case And:
+		rate := 1.0
+		for _, s := range n.Subs {
+			rate = min(rate, frequencyOf(s))
+		}
+		return rate
+	case Or:
+		rate := 0.0
+		for _, s := range n.Subs {
+			rate += frequencyOf(s)
+		}
+		return rate
+	}
+	return 1
 }
 
 // shortest returns the length of the shortest literal: the longer it is, the fewer lines have it.
@@ -190,9 +224,14 @@ func finderOf(n Need) finder {
 		if !n.Fold {
 			return newLiteral(n.Literal)
 		}
-		if f, ok := newFolded(string(n.Literal)); ok {
-			return f
+		f, ok := newFolded(string(n.Literal))
+		if !ok {
+			return nil
 		}
+		if m, ok := newMulti([]lit{{string(n.Literal), true}}, anyOf{f}); ok {
+			return m
+		}
+		return f
 	case And:
 		f, _ := prefilter(n)
 		return f
@@ -201,12 +240,21 @@ func finderOf(n Need) finder {
 			return nil
 		}
 		var any anyOf
+		var lits []lit
+		literals := true
 		for _, s := range n.Subs {
 			f := finderOf(s)
 			if f == nil {
 				return nil
 			}
 			any = append(any, f)
+			lits = append(lits, lit{string(s.Literal), s.Fold})
+			literals = literals && s.Op == Literal
+		}
+		if literals {
+			if m, ok := newMulti(lits, any); ok {
+				return m
+			}
 		}
 		return any
 	}
@@ -226,28 +274,48 @@ func (c *Chain) Match(line []byte) bool {
 		return false
 	}
 	for i := range c.filters {
-		if !c.filters[i].holds(line) {
+		p, done := c.filters[i].prover()
+		holds := p.holds(line)
+		if done(); !holds {
 			return false
 		}
 	}
 	return true
 }
 
-func (f *filter) holds(line []byte) bool { return f.matches(line) != f.negate }
+// prover is a filter at work in one goroutine.
+type prover struct {
+	*filter
+	test func(line []byte) bool
+	// tested counts the bytes of lines that test has seen since the end of the context was asked for.
+	tested int
+}
 
-func (f *filter) matches(line []byte) bool {
-	return (f.find == nil || f.find.found(line)) && f.proven(line)
+// prover returns one, and what ends its work.
+func (f *filter) prover() (*prover, func()) {
+	if f.test == nil {
+		return &prover{filter: f}, func() {}
+	}
+	test, done := f.test.lend()
+	return &prover{filter: f, test: test}, done
+}
+
+func (p *prover) holds(line []byte) bool { return p.matches(line) != p.negate }
+
+func (p *prover) matches(line []byte) bool {
+	return (p.find == nil || p.find.found(line)) && p.proven(line)
 }
 
 // proven tells of a line with a hit whether it matches.
-func (f *filter) proven(line []byte) bool {
-	if f.test == nil {
+func (p *prover) proven(line []byte) bool {
+	if p.test == nil {
 		return true
 	}
-	for _, a := range f.also {
+	for _, a := range p.also {
 		if !a.found(line) {
 			return false
 		}
 	}
-	return f.test(line)
+	p.tested += len(line)
+	return p.test(line)
 }

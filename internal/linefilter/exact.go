@@ -29,7 +29,7 @@ func compileExact(re *syntax.Regexp, known facts) (link, bool) {
 	if body.lits == nil || !body.pure || slices.ContainsFunc(body.lits, func(l lit) bool { return l.fold }) {
 		return link{}, false
 	}
-	return link{filter: filter{test: anchored(body.lits, begin, end), cost: 5}, need: body.need}, true
+	return link{filter: filter{test: newAnchored(body.lits, begin, end), cost: 5}, need: body.need}, true
 }
 
 // exactSearch is the search for one of the literals that the expression is.
@@ -45,21 +45,31 @@ func exactSearch(known facts) (link, bool) {
 	return l, true
 }
 
-// anchored tests the start, the end, or the whole of a line.
-func anchored(lits []lit, begin, end bool) func([]byte) bool {
-	texts := make([][]byte, len(lits))
-	for i, l := range lits {
-		texts[i] = []byte(l.text)
+// anchored tests the start, the end, or the whole of a line for one of some texts.
+type anchored struct {
+	texts      [][]byte
+	begin, end bool
+}
+
+func newAnchored(lits []lit, begin, end bool) *anchored {
+	a := &anchored{begin: begin, end: end}
+	for _, l := range lits {
+		a.texts = append(a.texts, []byte(l.text))
 	}
-	return func(line []byte) bool {
-		for _, t := range texts {
-			switch {
-			case begin && end && bytes.Equal(line, t),
-				begin && !end && bytes.HasPrefix(line, t),
-				end && !begin && bytes.HasSuffix(line, t):
-				return true
-			}
+	return a
+}
+
+// lend implements tester.
+func (a *anchored) lend() (func([]byte) bool, func()) { return a.match, func() {} }
+
+func (a *anchored) match(line []byte) bool {
+	for _, t := range a.texts {
+		switch {
+		case a.begin && a.end && bytes.Equal(line, t),
+			a.begin && !a.end && bytes.HasPrefix(line, t),
+			a.end && !a.begin && bytes.HasSuffix(line, t):
+			return true
 		}
-		return false
 	}
+	return false
 }

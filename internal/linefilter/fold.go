@@ -56,6 +56,15 @@ func newFolded(text string) (*folded, bool) {
 	return f, f.anchor >= 0
 }
 
+// foldedFromStart has the first rune for its anchor, whatever it is: it is for after only.
+func foldedFromStart(text string) *folded {
+	f := &folded{}
+	for _, r := range text {
+		f.runes = append(f.runes, leastFold(r))
+	}
+	return f
+}
+
 // after returns how many bytes at the start of data the runes from the anchor on take, or -1.
 func (f *folded) after(data []byte) int {
 	at := 0

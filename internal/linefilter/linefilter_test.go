@@ -81,9 +81,9 @@ func check(t testing.TB, filters []letheql.LineFilter, lines [][]byte) {
 			few.Set(i)
 		}
 	}
-	c.Search(data, offsets, all)
-	c.Search(data, offsets, some)
-	c.Search(data, offsets, few)
+	search(t, c, data, offsets, all)
+	search(t, c, data, offsets, some)
+	search(t, c, data, offsets, few)
 	for i, l := range lines {
 		want := naive(t, filters, l)
 		if got := c.Match(l); got != want {
@@ -104,17 +104,27 @@ func check(t testing.TB, filters []letheql.LineFilter, lines [][]byte) {
 	}
 }
 
+func search(t testing.TB, c *Chain, data []byte, offsets []uint32, rows Bitmap) {
+	t.Helper()
+	if err := c.Search(t.Context(), data, offsets, rows); err != nil {
+		t.Fatal(err)
+	}
+}
+
 var expressions = []string{
 	`favicon|robots`, `foo|fob|foc`, `(?i)exception`, `(?i)kiosk`, `(?i)sß`, `(?i)ks`, `(?i)é`, `^GET`, `^GET|^PUT`, `\.go$`, `^$`, `^`, `$`, `^abc$`,
 	`.*error.*`, `(.*)error(.*)`, `user=\w+.*rhost=[0-9.]+`, `\d{3}`, `[Ee]rror`, `(?i)err(or|no)`, `a*b+c?`, `(a*b)+c`, `x(a*b)+`, `status=[45]\d\d`,
 	``, `()`, `a?`, `(?:)`, `\bfoo\b`, `foo\b`, `\Bfoo`, `(?s)a.b`, `a.b`, `(?m)^x`, `(?m)y$`, `[^\x00-\x{10FFFF}]`, `\x{FFFD}`, `é|ü`, `a\x{FFFD}b`, `.`, `^.$`, `^.*foo`,
 	`foo(?i)bar`, `(?i)foo(?-i)Bar`, `(?i)12[ab]`, `(foo)?bar`, `(foo|)bar`, `(foo|a*)bar`, `bar(foo|)`, `[a-c]x`, `[a-z]x`, `K`, `(?i)K`, `\pL+=`, `(?U)a+b`, `a{2,3}b{0}`,
 	`(a|b)(c|d)(e|f)(g|h)(a|b)(c|d)`, `^(a|b)`, `(a|b)$`, `^(?i)ab`, `(^a|b)c`, `(ab$|c)`, `\Aab\z`, `日本`, `(?i)ſ`, `[a-c]*x[a-c]*`, `x[ab]+$`, `(?:ab)+`, `o[^r]*r`, `\n`,
+	`favicon|robots|exception`, `(?i)(favicon|robots|exception)`, `(?i)(foobar|fobfoo|error)`, `exception|except|EXC`, `favicon|icon|robots|bots`, `(?i)(abc|kio|bar)`,
+	`(?i)error|Exception`, `foo(bar|fob|foo)+x`, `(?i)fob(oo|ar)\d`, `error404|error500`, `[45]\d\d[ a]`, `\d{3}[a-f]`, `(?i)[a-c]{3}x`, `\d+\.\d+`, `[ab]{2}[cx]+[ab]{2}`,
+	`(foo|bar)[xyz]`, `(fob|a|xx)[abc]{3}`, `(?i)kios[ks]x`, `[a-c]{20}`, `^\d{3}`, `\b\d\d\d\b`, `[ab]é[ab]`, `(ab|cd)?\d{3}(x|yy)`, `[a-cé]{3}\d`, `(\d\d|ab|c)x[ab]`,
 }
 
 func randomLine(r *rand.Rand) []byte {
 	const parts = `GET |PUT|foo|bar|fob|error|Error|ERRNO|exception|EXCEPTION|Exception|status=404|status=500|user=root |rhost=1.2|.go|abc|a|b|ab|c|x|K|` +
-		"\u212a|k|ſ|s|S|ß|é|É|ü|日本|\xff|\xe2|\x84|\n| |favicon|robots|12a|kio\u017fk|\ufffd|cdegac|ioſ|x|y"
+		"\u212a|k|ſ|s|S|ß|é|É|ü|日本|\xff|\xe2|\x84|\n| |favicon|robots|12a|kio\u017fk|\ufffd|cdegac|ioſ|x|y|404|5|12.3|00|icon|bots|except|oo"
 	list := strings.Split(parts, "|")
 	var b []byte
 	for range r.IntN(8) {

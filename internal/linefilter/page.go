@@ -1,43 +1,64 @@
 package linefilter
 
+import "context"
+
 // sparse: where less than one row in so many is left, rows are tested one by one instead of searching the page.
 const sparse = 16
 
+// testBytes is how many bytes of lines are tested by an expression before the end of the context is asked for again. Searches need no such
+// care: the slowest takes a millisecond for a page.
+const testBytes = 64 << 10
+
 // Search takes out of rows those that do not match. The page is one buffer, and row i is data[offsets[i]:offsets[i+1]]; offsets
-// has one entry more than there are rows. Rows has room for all of them.
-func (c *Chain) Search(data []byte, offsets []uint32, rows Bitmap) {
+// has one entry more than there are rows. Rows has room for all of them. It returns the error of a context that ends meanwhile.
+func (c *Chain) Search(ctx context.Context, data []byte, offsets []uint32, rows Bitmap) error {
 	if c.none {
 		clear(rows)
-		return
+		return nil
 	}
 	n := len(offsets) - 1
 	for i := range c.filters {
 		f := &c.filters[i]
-		switch left := rows.Count(); {
-		case left == 0:
-			return
-		case f.find == nil || left < n/sparse:
-			f.each(data, offsets, rows)
-		default:
-			f.search(data, offsets, rows)
+		left := rows.Count()
+		if left == 0 {
+			return nil
+		}
+		p, done := f.prover()
+		if f.find == nil || left < n/sparse {
+			p.each(ctx, data, offsets, rows)
+		} else {
+			p.search(ctx, data, offsets, rows)
+		}
+		if done(); p.ended(ctx) {
+			return context.Cause(ctx)
 		}
 	}
+	return nil
+}
+
+// ended tells whether the search is to end.
+func (p *prover) ended(ctx context.Context) bool {
+	p.tested = 0
+	return ctx.Err() != nil
 }
 
 // each tests the rows one by one.
-func (f *filter) each(data []byte, offsets []uint32, rows Bitmap) {
+func (p *prover) each(ctx context.Context, data []byte, offsets []uint32, rows Bitmap) {
 	for i := range rows.All() {
-		if !f.holds(data[offsets[i]:offsets[i+1]]) {
+		if !p.holds(data[offsets[i]:offsets[i+1]]) {
 			rows.Clear(i)
+		}
+		if p.tested > testBytes && p.ended(ctx) {
+			return
 		}
 	}
 }
 
 // search looks for hits in the whole buffer and finds the row of each. A hit that crosses the end of its row is none.
-func (f *filter) search(data []byte, offsets []uint32, rows Bitmap) {
+func (p *prover) search(ctx context.Context, data []byte, offsets []uint32, rows Bitmap) {
 	n := len(offsets) - 1
 	data = data[:offsets[n]]
-	hits := f.find.in(data)
+	hits := p.find.in(data)
 	row := 0
 	for from := int(offsets[0]); ; {
 		start, end := hits.next(from)
@@ -45,7 +66,7 @@ func (f *filter) search(data []byte, offsets []uint32, rows Bitmap) {
 			break
 		}
 		at := rowAt(offsets, row, uint32(start))
-		if !f.negate {
+		if !p.negate {
 			rows.ClearRange(row, at)
 		}
 		row = at
@@ -53,15 +74,18 @@ func (f *filter) search(data []byte, offsets []uint32, rows Bitmap) {
 			from = start + 1
 			continue
 		}
-		if rows.Has(at) && f.proven(data[offsets[at]:offsets[at+1]]) == f.negate {
+		if rows.Has(at) && p.proven(data[offsets[at]:offsets[at+1]]) == p.negate {
 			rows.Clear(at)
+		}
+		if p.tested > testBytes && p.ended(ctx) {
+			return
 		}
 		row, from = at+1, int(offsets[at+1])
 		if row == n {
 			break
 		}
 	}
-	if !f.negate {
+	if !p.negate {
 		rows.ClearRange(row, n)
 	}
 }

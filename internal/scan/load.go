@@ -133,7 +133,7 @@ const maxKept = 4
 // page decodes a page, and hands it out or keeps it until its times are there.
 func (h *hits) page(ctx context.Context, p *pageParts, lazy bool) error {
 	w := h.q.s.workers.Get().(*worker)
-	found, err := w.begin(h.q, p, h.span(p), lazy)
+	found, err := w.begin(ctx, h.q, p, h.span(p), lazy)
 	if err != nil || !found {
 		h.q.s.workers.Put(w)
 		return h.name(err)

@@ -170,7 +170,7 @@ func (q *query) readObject(ctx context.Context, src rawSource, in span, v rawVis
 	tp, set, i, obj := src.tp, src.set, src.i, src.object()
 	in = span{max(in.first, tp.start), min(in.last, tp.end)}
 	if t := tp.tables[obj.Key]; t != nil && set.Skip(i) == 0 {
-		if err := q.searchTable(t, in, v); err != nil {
+		if err := q.searchTable(ctx, t, in, v); err != nil {
 			return err
 		}
 		return v.done()
@@ -189,7 +189,7 @@ func (q *query) readObject(ctx context.Context, src rawSource, in span, v rawVis
 		if err != nil {
 			return err
 		}
-		if err := q.searchTable(t, in, v); err != nil {
+		if err := q.searchTable(ctx, t, in, v); err != nil {
 			return err
 		}
 		if !more {

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"context"
 	"time"
 
 	"lethe/internal/layout"
@@ -96,7 +97,7 @@ func (t *table) add(r *record.Row) {
 }
 
 // searchTable hands the rows of a table within a span that the query selects to v.
-func (q *query) searchTable(t *table, in span, v rawVisitor) error {
+func (q *query) searchTable(ctx context.Context, t *table, in span, v rawVisitor) error {
 	n := len(t.times)
 	if n == 0 {
 		return nil
@@ -116,7 +117,9 @@ func (q *query) searchTable(t *table, in span, v rawVisitor) error {
 	q.count.linesScanned.Add(int64(n))
 	if !q.chain.All() {
 		q.count.bytesScanned.Add(int64(len(t.logs)))
-		q.chain.Search(t.logs, t.offsets, sel)
+		if err := q.chain.Search(ctx, t.logs, t.offsets, sel); err != nil {
+			return err
+		}
 	}
 	v.expect(t, sel)
 	var r record.Row

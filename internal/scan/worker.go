@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"context"
 	"sort"
 
 	"lethe/internal/block"
@@ -29,7 +30,7 @@ func newWorker() any { return &worker{dec: block.NewDecoder(), log: new(block.Lo
 
 // begin decodes what tells whether a page has matching rows, and leaves them in sel; without later parts it does not look at times. It is
 // false where there are none.
-func (w *worker) begin(q *query, p *pageParts, in span, lazy bool) (bool, error) {
+func (w *worker) begin(ctx context.Context, q *query, p *pageParts, in span, lazy bool) (bool, error) {
 	r := p.ref
 	page := r.in.tail.Pages()[r.page]
 	w.sel = w.sel.Reset(int(page.Rows))
@@ -53,7 +54,7 @@ func (w *worker) begin(q *query, p *pageParts, in span, lazy bool) (bool, error)
 	if !q.need.log {
 		return true, nil
 	}
-	err := w.search(q, p)
+	err := w.search(ctx, q, p)
 	return err == nil && !w.sel.Empty(), err
 }
 
@@ -72,12 +73,14 @@ func (w *worker) end(p *pageParts, in span) (bool, error) {
 	return !w.sel.Empty(), nil
 }
 
-func (w *worker) search(q *query, p *pageParts) error {
+func (w *worker) search(ctx context.Context, q *query, p *pageParts) error {
 	if err := w.dec.Log(p.ref.in.tail.File, p.ref.page, p.log.data, w.log); err != nil {
 		return err
 	}
 	q.count.bytesScanned.Add(int64(len(w.log.Data)))
-	q.chain.Search(w.log.Data, w.log.Offsets, w.sel)
+	if err := q.chain.Search(ctx, w.log.Data, w.log.Offsets, w.sel); err != nil {
+		return err
+	}
 	q.searched.Add(1)
 	if !w.sel.Empty() {
 		q.hit.Add(1)
