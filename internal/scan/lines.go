@@ -23,23 +23,35 @@ func (s *Scanner) Lines(ctx context.Context, sel letheql.Select, stats *letheql.
 		out, stopped := false, false
 		left := sel.Limit
 		err = q.retry(ctx, &out, func(ctx context.Context) error {
-			return q.windows(ctx, func(w *window) bool {
-				return newMerge(w, sel.Direction == letheql.Backward).each(func(r record.Row) bool {
+			var ended error
+			n := 0
+			err := q.windows(ctx, func(w *window) bool {
+				return newMerge(w, sel.Direction == letheql.Backward).each(func(r *record.Row) bool {
+					if n%checkRows == 0 {
+						if ended = ctx.Err(); ended != nil {
+							return false
+						}
+					}
+					n++
 					out = true
-					q.count.linesReturned.Add(1)
-					if stopped = !yield(r, nil); stopped {
+					if stopped = !yield(*r, nil); stopped {
 						return false
 					}
 					left--
 					return left != 0
 				})
 			})
+			q.count.linesReturned.Add(int64(n))
+			return errorOf(ended, err)
 		})
 		if err != nil && !stopped {
 			yield(record.Row{}, err)
 		}
 	}
 }
+
+// checkRows is how many rows go out before the end of the context is asked for again: a window that is ready may hold megabytes of them.
+const checkRows = 256
 
 // windows plans the query and calls consume for one window after the other, until it returns false. The next window is loaded while
 // one is consumed. No goroutine is left when it returns.

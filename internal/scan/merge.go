@@ -1,7 +1,7 @@
 package scan
 
 import (
-	"container/heap"
+	"math"
 
 	"lethe/internal/block"
 	"lethe/internal/record"
@@ -22,146 +22,142 @@ type window struct {
 	spent []*block.LogPage
 }
 
-// run walks over a segment of rows in the direction of the merge. It caches the key of its current row.
+// run walks over a segment of rows in the direction of the merge.
 type run struct {
 	rows   *rows
 	series uint32
 	i, end int // end is one past the last row in the direction of the walk
-	time   int64
-	order  uint32
-	rank   uint32
-	place  uint32
+	// row has what the rows of the series have in common.
+	row record.Row
 }
 
-// merge yields the rows of a window in order. It is a heap of runs with the next row at its top.
+// key orders the current rows of runs: by time, then series, then rank of the source, then place in it. In a backward merge each part
+// is its complement, so that the least key always comes next.
+type key struct {
+	time int64
+	// tie is the place of the series and the rank of the source.
+	tie   uint64
+	place uint32
+	// over: the run has no more rows. It comes after all others.
+	over bool
+}
+
+func (k *key) less(o *key) bool {
+	switch {
+	case k.time != o.time:
+		return k.time < o.time
+	case k.over != o.over:
+		return o.over
+	case k.tie != o.tie:
+		return k.tie < o.tie
+	}
+	return k.place < o.place
+}
+
+// merge yields the rows of a window in order. It is a tournament of runs: each round plays only the matches of the run that won the last.
 type merge struct {
 	names   view
 	reverse bool
-	runs    []*run
+	runs    []run
+	keys    []key
+	// lost has for each match, a node of a binary tree with node 1 at its root, the run that lost it. The children of node n are 2n and 2n+1;
+	// leaf i is node len(runs)+i.
+	lost []int32
 }
 
 func newMerge(w *window, reverse bool) *merge {
 	m := &merge{names: w.names, reverse: reverse}
+	n := 0
+	for _, p := range w.pieces {
+		n += len(p.segs)
+	}
+	m.runs, m.keys, m.lost = make([]run, 0, n), make([]key, n), make([]int32, n)
 	for _, p := range w.pieces {
 		for _, s := range p.segs {
-			if s.from >= s.to {
-				continue
-			}
-			r := &run{rows: p.rows, series: s.series, i: s.from, end: s.to}
+			r := run{rows: p.rows, series: s.series, i: s.from, end: s.to}
 			if reverse {
 				r.i, r.end = s.to-1, s.from-1
 			}
-			m.load(r)
+			if p.rows.series == nil {
+				m.names.all[r.series].fill(&r.row)
+			}
 			m.runs = append(m.runs, r)
+			m.load(len(m.runs) - 1)
 		}
 	}
-	heap.Init(m)
 	return m
 }
 
 // load reads the key of a run's current row.
-func (m *merge) load(r *run) {
-	d := r.rows
-	r.time = d.times[r.i]
-	r.rank, r.place = d.rank, d.place(r.i)
-	if d.ranks != nil {
-		r.rank = d.ranks[r.i]
+func (m *merge) load(i int) {
+	r, k := &m.runs[i], &m.keys[i]
+	if r.i == r.end {
+		*k = key{time: math.MaxInt64, over: true}
+		return
 	}
+	d := r.rows
 	if d.series != nil {
 		r.series = d.series[r.i]
+		m.names.all[r.series].fill(&r.row)
 	}
-	r.order = m.names.order[r.series]
-}
-
-// less is the order of rows: time, series, rank of the source, place in it.
-func (r *run) less(o *run) bool {
-	switch {
-	case r.time != o.time:
-		return r.time < o.time
-	case r.order != o.order:
-		return r.order < o.order
-	case r.rank != o.rank:
-		return r.rank < o.rank
-	}
-	return r.place < o.place
-}
-
-// Len, Less, Swap, Push and Pop implement heap.Interface.
-func (m *merge) Len() int { return len(m.runs) }
-
-func (m *merge) Less(i, j int) bool {
+	k.time, k.tie, k.place = d.times[r.i], uint64(m.names.order[r.series])<<32|uint64(d.rank), d.place(r.i)
 	if m.reverse {
-		i, j = j, i
+		k.time, k.tie, k.place = ^k.time, ^k.tie, ^k.place
 	}
-	return m.runs[i].less(m.runs[j])
 }
 
-func (m *merge) Swap(i, j int) { m.runs[i], m.runs[j] = m.runs[j], m.runs[i] }
-
-func (m *merge) Push(any) {}
-
-func (m *merge) Pop() any {
-	last := m.runs[len(m.runs)-1]
-	m.runs = m.runs[:len(m.runs)-1]
-	return last
+// play plays all matches below a node and returns the winner.
+func (m *merge) play(node int) int32 {
+	if node >= len(m.runs) {
+		return int32(node - len(m.runs))
+	}
+	won, lost := m.play(2*node), m.play(2*node+1)
+	if m.keys[lost].less(&m.keys[won]) {
+		won, lost = lost, won
+	}
+	m.lost[node] = lost
+	return won
 }
 
-// before tells whether a comes before b in the direction of the merge.
-func (m *merge) before(a, b *run) bool {
-	if m.reverse {
-		return b.less(a)
+// replay plays the matches of the run that won, whose key has changed, and returns the new winner.
+func (m *merge) replay(won int32) int32 {
+	for node := (len(m.runs) + int(won)) / 2; node > 0; node /= 2 {
+		if lost := m.lost[node]; m.keys[lost].less(&m.keys[won]) {
+			m.lost[node], won = won, lost
+		}
 	}
-	return a.less(b)
+	return won
 }
 
-// second returns the run that comes next after the top, or nil.
-func (m *merge) second() *run {
-	switch len(m.runs) {
-	case 0, 1:
-		return nil
-	case 2:
-		return m.runs[1]
+// each calls yield for each row until it returns false, which each returns too. A row is valid during the call only.
+func (m *merge) each(yield func(*record.Row) bool) bool {
+	if len(m.runs) == 0 {
+		return true
 	}
-	if m.before(m.runs[1], m.runs[2]) {
-		return m.runs[1]
-	}
-	return m.runs[2]
-}
-
-// each calls yield for each row until it returns false, which each returns too.
-func (m *merge) each(yield func(record.Row) bool) bool {
 	step := 1
 	if m.reverse {
 		step = -1
 	}
-	for len(m.runs) > 0 {
-		top, next := m.runs[0], m.second()
-		// Rows of one run often come in bursts: the heap is put in order only when another run's turn has come.
-		for {
-			if !yield(m.row(top)) {
-				return false
-			}
-			if top.i += step; top.i == top.end {
-				heap.Pop(m)
-				break
-			}
-			if m.load(top); next != nil && m.before(next, top) {
-				heap.Fix(m, 0)
-				break
-			}
+	for won := m.play(1); !m.keys[won].over; won = m.replay(won) {
+		r := &m.runs[won]
+		m.fill(r)
+		if !yield(&r.row) {
+			return false
 		}
+		r.i += step
+		m.load(int(won))
 	}
 	return true
 }
 
-func (m *merge) row(r *run) record.Row {
-	out := record.Row{Time: r.time, Log: r.rows.log(r.i)}
-	m.names.all[r.series].fill(&out)
-	if r.rows.stream != nil {
-		out.Stream = m.names.values[r.rows.stream[r.i]]
+// fill completes the current row of a run.
+func (m *merge) fill(r *run) {
+	d := r.rows
+	r.row.Time, r.row.Log = d.times[r.i], d.log(r.i)
+	if d.stream != nil {
+		r.row.Stream = m.names.values[d.stream[r.i]]
 	}
-	if r.rows.node != nil {
-		out.Node = m.names.values[r.rows.node[r.i]]
+	if d.node != nil {
+		r.row.Node = m.names.values[d.node[r.i]]
 	}
-	return out
 }

@@ -6,7 +6,7 @@ import (
 	"lethe/internal/block"
 )
 
-// rows are matching rows of one page, or of the raw objects, with all that is needed to put them in order and to hand them out.
+// rows are matching rows of one page, or of one raw object, with all that is needed to put them in order and to hand them out.
 type rows struct {
 	times []int64
 	// logs holds the lines, row i at offsets[i] to offsets[i+1]; both are nil where lines are not wanted.
@@ -17,9 +17,8 @@ type rows struct {
 	// pos is the place of each row in its source; where it is nil, row i is at base+i.
 	pos  []uint32
 	base uint32
-	// rank of the source; ranks where rows are of several.
-	rank  uint32
-	ranks []uint32
+	// rank of the source.
+	rank uint32
 	// stream and node are numbers of label values, nil where they are not wanted.
 	stream, node []uint32
 	// series by row, where segs do not have one each.
@@ -40,7 +39,7 @@ func (r *rows) len() int { return len(r.times) }
 const rowOverhead = 16
 
 func (r *rows) bytes() int64 {
-	return int64(cap(r.times))*8 + int64(cap(r.logs)) + 4*int64(cap(r.offsets)+cap(r.pos)+cap(r.ranks)+cap(r.stream)+cap(r.node)+cap(r.series)) +
+	return int64(cap(r.times))*8 + int64(cap(r.logs)) + 4*int64(cap(r.offsets)+cap(r.pos)+cap(r.stream)+cap(r.node)+cap(r.series)) +
 		int64(cap(r.segs))*24
 }
 
