@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -30,7 +31,8 @@ func (c cursor) String() string {
 	return fmt.Sprintf("%s.%d.%d.%d", d, c.at, c.skip, c.left)
 }
 
-func parseCursor(s string) (*cursor, error) {
+// parseCursor reads a cursor of an answer. One that goes on without a limit is refused where there is a greatest limit, most.
+func parseCursor(s string, most int) (*cursor, error) {
 	bad := badRequestf("invalid parameter \"cursor\": %q is not one that an answer gave", s)
 	part := strings.Split(s, ".")
 	if len(part) != 4 || (part[0] != "f" && part[0] != "b") {
@@ -47,14 +49,14 @@ func parseCursor(s string) (*cursor, error) {
 	if c.skip, err = strconv.Atoi(part[2]); err != nil || c.skip < 0 {
 		return nil, bad
 	}
-	if c.left, err = strconv.Atoi(part[3]); err != nil || c.left < 1 {
+	if c.left, err = strconv.Atoi(part[3]); err != nil || c.left < 0 || (c.left == 0 && most > 0) {
 		return nil, bad
 	}
 	return c, nil
 }
 
 // apply narrows a request to what comes after the cursor. A cursor outside of the request's range selects nothing of it twice: the range
-// stays what the client asked for.
+// stays what the client asked for. Most is the greatest limit, 0 where there is none.
 func (c *cursor) apply(q *letheql.Request, most int) {
 	at := time.Unix(0, c.at).UTC()
 	if c.direction == letheql.Forward && at.After(q.Start) {
@@ -63,7 +65,13 @@ func (c *cursor) apply(q *letheql.Request, most int) {
 	if c.direction == letheql.Backward && at.Before(q.End) {
 		q.End = at
 	}
-	limit := min(c.left, most) + c.skip
+	limit := c.left
+	if most > 0 {
+		limit = min(limit, most)
+	}
+	if limit > 0 {
+		limit += c.skip
+	}
 	q.Limit, q.Direction = &limit, &c.direction
 }
 
@@ -109,19 +117,16 @@ type tally struct {
 // fits counts a row, or returns false where the answer has no room for it. The first row always fits: an answer without a row would not
 // move the cursor. Quotes and backslashes count twice, since the platform's envelope is JSON again.
 func (t *tally) fits(encoded []byte, at int64) bool {
-	size := len(encoded)
-	for _, b := range encoded {
-		if b == '"' || b == '\\' {
-			size++
+	if t.limit > 0 {
+		size := len(encoded) + bytes.Count(encoded, []byte{'"'}) + bytes.Count(encoded, []byte{'\\'})
+		if t.rows > 0 && t.bytes+size > t.limit {
+			return false
 		}
-	}
-	if t.limit > 0 && t.rows > 0 && t.bytes+size > t.limit {
-		return false
+		t.bytes += size
 	}
 	if t.rows == 0 || at != t.at {
 		t.at, t.same = at, 0
 	}
-	t.bytes += size
 	t.rows++
 	t.same++
 	return true

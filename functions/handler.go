@@ -51,7 +51,7 @@ type Options struct {
 	Version  string
 	// Timeout of a query; 0 is none. A request may ask for less.
 	Timeout time.Duration
-	// DefaultLimit of lines is the engine's, and MaxLimit what a request may ask for.
+	// DefaultLimit of lines is the engine's, and MaxLimit what a request may ask for; 0 is any number, and all of them.
 	DefaultLimit, MaxLimit int
 	// MaxBody bounds the body of a request in bytes.
 	MaxBody int64
@@ -64,8 +64,8 @@ func (o *Options) validate() error {
 	switch {
 	case o.Engine == nil, o.Source == nil, o.Targets == nil, o.Ready == nil, o.Metrics == nil, o.Gatherer == nil, o.Log == nil, o.Now == nil:
 		return errors.New("functions: Engine, Source, Targets, Ready, Metrics, Gatherer, Log and Now are needed")
-	case o.DefaultLimit < 1, o.MaxLimit < 1, o.MaxBody < 1, o.Concurrency < 1, o.Queue < 0, o.Patience < 0, o.Timeout < 0:
-		return errors.New("functions: DefaultLimit, MaxLimit, MaxBody and Concurrency are at least 1, and no number is negative")
+	case o.DefaultLimit < 1, o.MaxLimit < 0, o.MaxBody < 1, o.Concurrency < 1, o.Queue < 0, o.Patience < 0, o.Timeout < 0:
+		return errors.New("functions: DefaultLimit, MaxBody and Concurrency are at least 1, and no number is negative")
 	}
 	return nil
 }

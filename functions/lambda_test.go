@@ -91,7 +91,7 @@ func ties(n int) *engine {
 				found[i], found[j] = found[j], found[i]
 			}
 		}
-		if limit := *r.Limit; len(found) > limit {
+		if limit := *r.Limit; limit > 0 && len(found) > limit {
 			if r.Direction == nil {
 				found = found[len(found)-limit:]
 			} else {

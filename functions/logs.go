@@ -2,6 +2,7 @@ package functions
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -18,7 +19,7 @@ const headBytes = 64 << 10
 // answer is a log query on its way out.
 type answer struct {
 	res *letheql.Result
-	// limit of rows that the request has, direction in which they come, and the cursor that it went on from.
+	// limit of rows that the request has (0 is all), direction in which they come, and the cursor that it went on from.
 	limit     int
 	direction letheql.Direction
 	from      *cursor
@@ -28,11 +29,14 @@ type answer struct {
 
 // writeLogs streams rows as they are found. After an error the connection is cut, so that no client takes a part for the whole.
 func (h *handler) writeLogs(w http.ResponseWriter, r *http.Request, a answer) error {
-	out := &lateWriter{w: w}
+	out := &lateWriter{ctx: r.Context(), w: w}
 	buf := bufio.NewWriterSize(out, headBytes)
 	err := a.encode(buf, &tally{limit: answerLimit(r.Context())})
 	if err == nil {
 		err = buf.Flush()
+	}
+	if cut := out.end(); err == nil {
+		err = cut
 	}
 	if err == nil {
 		return nil
@@ -59,18 +63,34 @@ func Encode(w *bufio.Writer, res *letheql.Result) error {
 	return err
 }
 
-// lateWriter sends the header with the first bytes.
+// lateWriter sends the header with the first bytes. From then on the end of its context is the end of writing: a client that stops reading
+// holds a query no longer than the query may run.
 type lateWriter struct {
+	ctx   context.Context
 	w     http.ResponseWriter
 	begun bool
+	// stop is false where writing was ended.
+	stop func() bool
 }
 
 func (l *lateWriter) Write(b []byte) (int, error) {
 	if !l.begun {
 		l.begun = true
 		l.w.Header().Set("Content-Type", "application/json")
+		l.stop = context.AfterFunc(l.ctx, func() {
+			// A writer that has no deadline, as that of a function, has no client that stops reading either.
+			_ = http.NewResponseController(l.w).SetWriteDeadline(time.Unix(1, 0))
+		})
 	}
 	return l.w.Write(b)
+}
+
+// end is called after the last write. It returns an error where the context has ended writing meanwhile.
+func (l *lateWriter) end() error {
+	if l.begun && !l.stop() {
+		return context.Cause(l.ctx)
+	}
+	return nil
 }
 
 func (a *answer) encode(w *bufio.Writer, t *tally) error {
@@ -132,7 +152,10 @@ func (a *answer) encodeTail(w *bufio.Writer, t *tally, cut bool) error {
 
 // next returns the cursor behind the last row that went out.
 func (a *answer) next(t *tally) cursor {
-	c := cursor{direction: a.direction, at: t.at, skip: t.same, left: a.limit - t.rows}
+	c := cursor{direction: a.direction, at: t.at, skip: t.same}
+	if a.limit > 0 {
+		c.left = a.limit - t.rows
+	}
 	if a.from != nil && a.from.at == t.at {
 		c.skip += a.from.skip
 	}

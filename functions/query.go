@@ -58,7 +58,7 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, f form, q letheql.
 		return err
 	}
 	if s := f.text("cursor"); s != "" && a.ranged {
-		if a.from, err = parseCursor(s); err != nil {
+		if a.from, err = parseCursor(s, h.o.MaxLimit); err != nil {
 			return err
 		}
 		a.from.apply(&q, h.o.MaxLimit)
@@ -75,7 +75,7 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, f form, q letheql.
 	if q.Limit != nil {
 		a.limit = *q.Limit
 	}
-	if a.from != nil {
+	if a.from != nil && a.limit > 0 {
 		a.limit -= a.from.skip
 	}
 	if q.Direction != nil {
@@ -92,14 +92,14 @@ func deadline(ctx context.Context, err error) error {
 	return err
 }
 
-// limit returns how many lines the request asks for; nil where it does not say. Asking for all of them, or for more than is allowed, is
-// refused: a client that got fewer than it asked for would take them for all there are. Series have no such limit, and 0 is all of them.
+// limit returns how many lines the request asks for, 0 being all; nil where it does not say. Asking for more than is allowed is refused: a
+// client that got fewer than it asked for would take them for all there are. Series have no such limit.
 func (h *handler) limit(f form) (*int, error) {
 	n, err := f.count("limit")
 	if err != nil || n < 0 {
 		return nil, err
 	}
-	if n > 0 && n <= h.o.MaxLimit {
+	if h.o.MaxLimit == 0 || (n > 0 && n <= h.o.MaxLimit) {
 		return &n, nil
 	}
 	expr, err := letheql.Parse(f.values.Get("query"))
@@ -107,7 +107,7 @@ func (h *handler) limit(f form) (*int, error) {
 		return nil, err
 	}
 	if expr.IsLog() {
-		return nil, badRequestf("invalid parameter \"limit\": %d is not between 1 and %d (query.max_limit)", n, h.o.MaxLimit)
+		return nil, badRequestf("invalid parameter \"limit\": %d is not between 1 and %d (query.max_limit; where that is 0, limit=0 is all lines)", n, h.o.MaxLimit)
 	}
 	return &n, nil
 }

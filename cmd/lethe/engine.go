@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 
 	"lethe/internal/scan"
@@ -60,10 +61,18 @@ func (p *program) engineOptions() letheql.Options {
 	}
 }
 
+// unsaidLimit is how many lines a request gets that does not say, where no setting does either.
+const unsaidLimit = 1000
+
 // defaultLimit is how many lines a request gets that does not say. Where query.limit is 0, for all, it is as many as a request may ask for.
 func (p *program) defaultLimit() int {
-	if n := p.config.Query.Limit.N; n > 0 {
-		return n
+	return cmp.Or(p.config.Query.Limit.N, p.config.Query.MaxLimit.N, unsaidLimit)
+}
+
+// maxLimit is how many lines a request may ask for, 0 for any number: at least as many as it gets when it does not say.
+func (p *program) maxLimit() int {
+	if p.config.Query.MaxLimit.N == 0 {
+		return 0
 	}
-	return p.config.Query.MaxLimit.N
+	return max(p.config.Query.MaxLimit.N, p.config.Query.Limit.N)
 }

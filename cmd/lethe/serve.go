@@ -95,7 +95,7 @@ func (p *program) handler(bucket objstore.Reader, reg *prometheus.Registry, rule
 		Targets: func(ctx context.Context) ([]functions.Target, error) { return targets(ctx, bucket, q.Parallel.N) },
 		Rules:   rules,
 		Ready:   func(ctx context.Context) error { return answers(ctx, bucket) },
-		Timeout: q.Timeout.Std(), DefaultLimit: p.defaultLimit(), MaxLimit: max(q.MaxLimit.N, q.Limit.N), MaxBody: int64(w.MaxBody),
+		Timeout: q.Timeout.Std(), DefaultLimit: p.defaultLimit(), MaxLimit: p.maxLimit(), MaxBody: int64(w.MaxBody),
 		Concurrency: q.Concurrency.N, Queue: q.Queue.N, Patience: q.QueueTimeout.Std(),
 	})
 }

@@ -133,7 +133,7 @@ func (c *Config) setDefaults() {
 	day := Duration(24 * time.Hour)
 	c.Retention = Retention{Time: 15 * day, Interval: Duration(10 * time.Minute)}
 	c.Query = Query{
-		Limit: Int{N: 1000}, MaxLimit: Int{N: 100_000, Min: 1}, Timeout: Duration(20 * time.Second), IngestDelay: Duration(2 * time.Minute),
+		Limit: Int{N: 1000}, MaxLimit: Int{N: 100_000}, Timeout: Duration(20 * time.Second), IngestDelay: Duration(2 * time.Minute),
 		MaxLength: 64 << 10, MaxPoints: Int{N: 11_000, Min: 1}, MaxSeries: Int{N: 20_000, Min: 1},
 		MaxBytes: 64 << 30, MaxMemory: 64 << 20, Concurrency: Int{N: 8, Min: 1}, Queue: Int{N: 32}, QueueTimeout: Duration(5 * time.Second),
 		Parallel: Int{N: 8, Min: 1, Max: 256},

@@ -31,7 +31,7 @@ func (c *Config) queryTable() []*Setting {
 	q := &c.Query
 	return []*Setting{
 		{Key: "query.limit", Usage: "lines that a log query returns; 0 is all, on the command line", Value: &q.Limit},
-		{Key: "query.max_limit", Usage: "lines that a log query may ask for over HTTP", Value: &q.MaxLimit},
+		{Key: "query.max_limit", Usage: "lines that a log query may ask for over HTTP; 0 is unlimited, and allows limit=0 for all of them", Value: &q.MaxLimit},
 		{Key: "query.timeout", Usage: "how long a query may run; 0 is unlimited", Value: &q.Timeout},
 		{Key: "query.ingest_delay", Usage: "how long lines take to arrive; a log query without a time ends so long ago", Value: &q.IngestDelay},
 		{Key: "query.max_length", Usage: "bytes of a query's text", Value: &q.MaxLength},
