@@ -14,6 +14,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	costs    []cost
+	stages   *prometheus.CounterVec
 }
 
 // cost is a counter of what queries cost.
@@ -35,6 +36,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		name, help string
 		of         func(s *letheql.Stats) int64
 	}{
+		{"partitions", "Hours of targets that queries planned to read.", func(s *letheql.Stats) int64 { return s.Hours }},
+		{"planned_bytes", "Bytes of the objects that queries planned to read.", func(s *letheql.Stats) int64 { return s.BytesPlanned }},
+		{"pruned_bytes", "Bytes of blocks and pages that bounds, labels or indexes left out.", func(s *letheql.Stats) int64 { return s.BytesPruned }},
 		{"gets", "Get requests to the store that queries made.", func(s *letheql.Stats) int64 { return s.Gets }},
 		{"lists", "List requests to the store that queries made.", func(s *letheql.Stats) int64 { return s.Lists }},
 		{"fetched_bytes", "Bytes that queries fetched from the store.", func(s *letheql.Stats) int64 { return s.BytesFetched }},
@@ -43,6 +47,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		{"blocks_pruned", "Blocks that bounds or indexes left out.", func(s *letheql.Stats) int64 { return s.BlocksPruned }},
 		{"pages", "Pages of blocks that queries planned to read.", func(s *letheql.Stats) int64 { return s.Pages }},
 		{"pages_pruned", "Pages that bounds or indexes left out.", func(s *letheql.Stats) int64 { return s.PagesPruned }},
+		{"pages_read", "Pages of blocks that queries decoded.", func(s *letheql.Stats) int64 { return s.PagesRead }},
 		{"raw_objects", "Raw objects of the backlog that queries read.", func(s *letheql.Stats) int64 { return s.RawObjects }},
 		{"scanned_lines", "Lines that queries looked at.", func(s *letheql.Stats) int64 { return s.LinesScanned }},
 		{"scanned_bytes", "Bytes of lines that queries looked at.", func(s *letheql.Stats) int64 { return s.BytesScanned }},
@@ -53,6 +58,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		reg.MustRegister(counter)
 		m.costs = append(m.costs, cost{counter, c.of})
 	}
+	m.stages = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "lethe_query_stage_seconds_total",
+		Help: "Time of queries by stage: plan and run, and within run open, raw, fetch and search, the last two added up over what ran at once.",
+	}, []string{"stage"})
+	reg.MustRegister(m.stages)
 	return m
 }
 
@@ -64,5 +74,11 @@ func (m *metrics) observe(route string, status int, took time.Duration, n *note)
 	}
 	for _, c := range m.costs {
 		c.Add(float64(c.of(n.stats)))
+	}
+	for stage, nanos := range map[string]int64{
+		"plan": n.stats.PlanNanos, "run": n.stats.RunNanos, "open": n.stats.OpenNanos, "raw": n.stats.RawNanos, "fetch": n.stats.FetchNanos,
+		"search": n.stats.SearchNanos,
+	} {
+		m.stages.WithLabelValues(stage).Add(seconds(nanos))
 	}
 }

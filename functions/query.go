@@ -127,8 +127,11 @@ type stats struct {
 	BlocksPruned  int64   `json:"blocksPruned"`
 	RawObjects    int64   `json:"rawObjects"`
 	RawBytes      int64   `json:"rawBytes"`
+	BytesPlanned  int64   `json:"bytesPlanned"`
+	BytesPruned   int64   `json:"bytesPruned"`
 	Pages         int64   `json:"pages"`
 	PagesPruned   int64   `json:"pagesPruned"`
+	PagesRead     int64   `json:"pagesRead"`
 	Lists         int64   `json:"lists"`
 	Gets          int64   `json:"gets"`
 	BytesFetched  int64   `json:"bytesFetched"`
@@ -139,6 +142,10 @@ type stats struct {
 	IndexErrors   int64   `json:"indexErrors"`
 	PlanSeconds   float64 `json:"planSeconds"`
 	RunSeconds    float64 `json:"runSeconds"`
+	OpenSeconds   float64 `json:"openSeconds"`
+	RawSeconds    float64 `json:"rawSeconds"`
+	FetchSeconds  float64 `json:"fetchSeconds"`
+	SearchSeconds float64 `json:"searchSeconds"`
 }
 
 func statsOf(s *letheql.Stats) *stats {
@@ -146,8 +153,13 @@ func statsOf(s *letheql.Stats) *stats {
 		return nil
 	}
 	return &stats{
-		s.Targets, s.Hours, s.Blocks, s.BlocksPruned, s.RawObjects, s.RawBytes, s.Pages, s.PagesPruned, s.Lists, s.Gets,
-		s.BytesFetched, s.CacheHits, s.LinesScanned, s.LinesReturned, s.BytesScanned, s.IndexErrors,
-		time.Duration(s.PlanNanos).Seconds(), time.Duration(s.RunNanos).Seconds(),
+		Targets: s.Targets, Hours: s.Hours, Blocks: s.Blocks, BlocksPruned: s.BlocksPruned, RawObjects: s.RawObjects, RawBytes: s.RawBytes,
+		BytesPlanned: s.BytesPlanned, BytesPruned: s.BytesPruned, Pages: s.Pages, PagesPruned: s.PagesPruned, PagesRead: s.PagesRead,
+		Lists: s.Lists, Gets: s.Gets, BytesFetched: s.BytesFetched, CacheHits: s.CacheHits,
+		LinesScanned: s.LinesScanned, LinesReturned: s.LinesReturned, BytesScanned: s.BytesScanned, IndexErrors: s.IndexErrors,
+		PlanSeconds: seconds(s.PlanNanos), RunSeconds: seconds(s.RunNanos), OpenSeconds: seconds(s.OpenNanos), RawSeconds: seconds(s.RawNanos),
+		FetchSeconds: seconds(s.FetchNanos), SearchSeconds: seconds(s.SearchNanos),
 	}
 }
+
+func seconds(nanos int64) float64 { return time.Duration(nanos).Seconds() }

@@ -98,8 +98,12 @@ type Stats struct {
 	Targets, Hours int64
 	// Objects: blocks and raw objects planned; pruned ones are those that the index or the bounds left out.
 	Blocks, BlocksPruned, RawObjects, RawBytes int64
-	// Pages of blocks.
-	Pages, PagesPruned int64
+	// BytesPlanned are those of the objects planned; BytesPruned those of blocks that bounds left out, and of pages of planned ones that labels,
+	// bounds or the index did.
+	BytesPlanned, BytesPruned int64
+	// Pages of blocks; PagesRead were decoded. The others that were not left out were not needed, as under a limit, or decoding one more than
+	// once was: where memory is short a page is read again.
+	Pages, PagesPruned, PagesRead int64
 	// Requests to the store, and bytes that came back.
 	Lists, Gets, BytesFetched int64
 	// CacheHits are tails, pages, sealed days and raw objects that were not fetched again.
@@ -108,8 +112,11 @@ type Stats struct {
 	LinesScanned, LinesReturned, BytesScanned int64
 	// IndexErrors counts blocks whose line index is damaged; they were searched as a whole.
 	IndexErrors int64
-	// Nanoseconds of planning, and of running.
+	// Nanoseconds of planning, and of running, which is what comes after it.
 	PlanNanos, RunNanos int64
+	// Nanoseconds of running by stage: opening blocks, reading raw objects, getting pages, and decoding and searching them. The last two are added
+	// up over what ran at once.
+	OpenNanos, RawNanos, FetchNanos, SearchNanos int64
 	// Skipped names objects that could not be read and were left out, with --partial only.
 	Skipped []string
 }

@@ -116,6 +116,7 @@ func (q *query) fetch(ctx context.Context, b *openBlock, parts []*part) error {
 }
 
 func (q *query) fetchGroup(ctx context.Context, b *openBlock, group []*part) error {
+	defer q.timed(&q.count.fetchNanos)()
 	from := group[0].at.Offset
 	last := group[len(group)-1].at
 	data, err := q.get(ctx, b.plan.Key, objstore.Range{Offset: from, Length: last.Offset + last.Length - from}, b.plan.Size)

@@ -133,7 +133,10 @@ const maxKept = 4
 // page decodes a page, and hands it out or keeps it until its times are there.
 func (h *hits) page(ctx context.Context, p *pageParts, lazy bool) error {
 	w := h.q.s.workers.Get().(*worker)
+	h.q.count.pagesRead.Add(1)
+	done := h.q.timed(&h.q.count.searchNanos)
 	found, err := w.begin(ctx, h.q, p, h.span(p), lazy)
+	done()
 	if err != nil || !found {
 		h.q.s.workers.Put(w)
 		return h.name(err)
@@ -159,6 +162,7 @@ func (h *hits) span(p *pageParts) span {
 
 // end decodes what is left of a page and hands it out.
 func (h *hits) end(t hit) error {
+	defer h.q.timed(&h.q.count.searchNanos)()
 	found, err := t.worker.end(t.page, h.span(t.page))
 	if err != nil || !found {
 		return h.name(err)

@@ -53,6 +53,7 @@ func (r *pageRef) text() int64 { return int64(float64(r.rows) * r.in.textPerRow)
 // open opens blocks, several at a time, and finds the pages that can hold rows of the query. Blocks that cannot be read are left out
 // where that is allowed.
 func (q *query) open(ctx context.Context, blocks []*blockPlan) ([]*openBlock, error) {
+	defer q.timed(&q.count.openNanos)()
 	out := make([]*openBlock, len(blocks))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(q.s.opts.Concurrency)
@@ -109,9 +110,25 @@ func (q *query) openBlock(ctx context.Context, b *blockPlan) (*openBlock, error)
 	if len(o.refs) == 0 {
 		q.count.blocksPruned.Add(1)
 	}
+	q.countPruned(o)
 	q.count.pages.Add(int64(len(t.Pages())))
 	q.count.pagesPruned.Add(int64(len(t.Pages()) - len(o.refs)))
 	return o, nil
+}
+
+// countPruned counts the bytes of the pages that are left out.
+func (q *query) countPruned(o *openBlock) {
+	next, bytes := 0, int64(0)
+	for i := range o.tail.Pages() {
+		if next < len(o.refs) && o.refs[next].page == i {
+			next++
+			continue
+		}
+		for c := block.ColTime; c <= block.ColLog; c++ {
+			bytes += o.tail.ColumnRange(i, c).Length
+		}
+	}
+	q.count.bytesPruned.Add(bytes)
 }
 
 // selectPages walks over pages and runs side by side and keeps the pages with a run that the matchers allow, at the right times.

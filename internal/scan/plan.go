@@ -40,8 +40,8 @@ type targetPlan struct {
 	tables map[string]*table
 	// sealed days that were read, by day.
 	sealed map[string]*catalog.SealedDay
-	// pruned is the number of blocks that the bounds have left out.
-	pruned int64
+	// pruned is the number of blocks that the bounds have left out, and prunedBytes their size.
+	pruned, prunedBytes int64
 }
 
 // blockPlan is one block of a plan.
@@ -106,6 +106,7 @@ func (q *query) planTarget(ctx context.Context, t layout.Target) (*targetPlan, e
 	for _, s := range tp.manifest.Sealed {
 		if s.Max < tp.start || s.Min > tp.end {
 			tp.pruned += int64(s.Blocks)
+			tp.prunedBytes += s.Bytes
 			continue
 		}
 		day, err := q.sealedDay(ctx, tp, s)
@@ -138,6 +139,7 @@ func (tp *targetPlan) splitRaw(listed []objstore.Object) {
 func (tp *targetPlan) addBlock(b *catalog.Block) {
 	if b.Max < tp.start || b.Min > tp.end {
 		tp.pruned++
+		tp.prunedBytes += b.Size
 		return
 	}
 	tp.blocks = append(tp.blocks, &blockPlan{Block: *b, in: tp})
@@ -175,6 +177,7 @@ func (q *query) countPlan(p *plan) {
 	hours := map[layout.Hour]bool{}
 	for _, b := range p.blocks {
 		hours[b.Hour] = true
+		q.count.bytesPlanned.Add(b.Size)
 	}
 	c := q.count
 	c.targets.Store(int64(len(p.targets)))
@@ -182,6 +185,8 @@ func (q *query) countPlan(p *plan) {
 	c.blocks.Store(int64(len(p.blocks)))
 	for _, t := range p.targets {
 		c.blocksPruned.Add(t.pruned)
+		c.bytesPruned.Add(t.prunedBytes)
+		c.bytesPlanned.Add(t.rawBytes)
 		c.rawObjects.Add(int64(len(t.raw)))
 		c.rawBytes.Add(t.rawBytes)
 	}

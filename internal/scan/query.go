@@ -45,6 +45,14 @@ type counters struct {
 	targets, hours, blocks, blocksPruned, rawObjects, rawBytes atomic.Int64
 	pages, pagesPruned, cacheHits                              atomic.Int64
 	linesScanned, linesReturned, bytesScanned, indexErrors     atomic.Int64
+	bytesPlanned, bytesPruned, pagesRead                       atomic.Int64
+	openNanos, rawNanos, fetchNanos, searchNanos               atomic.Int64
+}
+
+// timed returns a function that adds the time since to a counter.
+func (q *query) timed(nanos *atomic.Int64) func() {
+	start := q.s.opts.Now()
+	return func() { nanos.Add(q.s.opts.Now().Sub(start).Nanoseconds()) }
 }
 
 // begin checks a select and waits for its turn. The caller calls end.
@@ -88,6 +96,13 @@ func (q *query) end(stats *letheql.Stats) {
 	stats.RawBytes += c.rawBytes.Load()
 	stats.Pages += c.pages.Load()
 	stats.PagesPruned += c.pagesPruned.Load()
+	stats.BytesPlanned += c.bytesPlanned.Load()
+	stats.BytesPruned += c.bytesPruned.Load()
+	stats.PagesRead += c.pagesRead.Load()
+	stats.OpenNanos += c.openNanos.Load()
+	stats.RawNanos += c.rawNanos.Load()
+	stats.FetchNanos += c.fetchNanos.Load()
+	stats.SearchNanos += c.searchNanos.Load()
 	stats.Lists += q.store.lists.Load()
 	stats.Gets += q.store.gets.Load()
 	stats.BytesFetched += q.store.bytes.Load()

@@ -36,6 +36,7 @@ type rawVisitor interface {
 // eachRaw reads the raw objects of a plan, several at a time, with a visitor of its own for each. Objects are decoded as they come in and
 // never held whole.
 func (q *query) eachRaw(ctx context.Context, p *plan, open func(rawSource) rawVisitor) error {
+	defer q.timed(&q.count.rawNanos)()
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(q.s.opts.Concurrency)
 	for _, tp := range p.targets {
