@@ -8,29 +8,51 @@ import (
 	"lethe/internal/linefilter"
 )
 
-// lineIndex finds pages by the text of their lines. A nil one knows nothing.
+// lineIndex finds pages by the text of their lines, by those of its parts that the block has. A nil one knows nothing.
 type lineIndex struct {
 	trigrams []trigramSegment
-	grams    []gramFilter
-	pages    int
-	stored   int64
+	// grams are of blocks that were written before there were ids.
+	grams  []gramFilter
+	ids    *[gramKinds]gramFilters
+	pages  int
+	stored int64
 }
 
+// openIndex returns nil for a block without trigrams: they tell which pages have letters that fold to others.
 func openIndex(sections map[byte][]byte, pages int) (*lineIndex, error) {
-	trigrams, ok1 := sections[sectionTrigrams]
-	grams, ok2 := sections[sectionGrams]
-	if !ok1 || !ok2 {
+	if _, ok := sections[sectionTrigrams]; !ok {
 		return nil, nil
 	}
-	x := &lineIndex{pages: pages, stored: int64(len(trigrams) + len(grams))}
-	var err error
-	if x.trigrams, err = parseTrigrams(trigrams, pages); err != nil {
-		return nil, err
-	}
-	if x.grams, err = parseGrams(grams, pages); err != nil {
-		return nil, err
+	x := &lineIndex{pages: pages}
+	for _, s := range []struct {
+		id    byte
+		parse func(data []byte, pages int) error
+	}{{sectionTrigrams, x.addTrigrams}, {sectionGrams, x.addGrams}, {sectionIdentifiers, x.addIDs}} {
+		data, ok := sections[s.id]
+		if !ok {
+			continue
+		}
+		if err := s.parse(data, pages); err != nil {
+			return nil, err
+		}
+		x.stored += int64(len(data))
 	}
 	return x, nil
+}
+
+func (x *lineIndex) addTrigrams(data []byte, pages int) (err error) {
+	x.trigrams, err = parseTrigrams(data, pages)
+	return err
+}
+
+func (x *lineIndex) addGrams(data []byte, pages int) (err error) {
+	x.grams, err = parseGrams(data, pages)
+	return err
+}
+
+func (x *lineIndex) addIDs(data []byte, pages int) (err error) {
+	x.ids, err = parseGramFilters(data, pages)
+	return err
 }
 
 func (x *lineIndex) size() int64 {
@@ -48,6 +70,11 @@ func (x *lineIndex) memBytes() int64 {
 	for i := range x.trigrams {
 		n += x.trigrams[i].memBytes()
 	}
+	if x.ids != nil {
+		for kind := range x.ids {
+			n += x.ids[kind].memBytes()
+		}
+	}
 	return n
 }
 
@@ -57,10 +84,21 @@ func (f *File) Candidates(need linefilter.Need) (linefilter.Bitmap, error) {
 	if f.index == nil {
 		return linefilter.Full(len(f.pages)), f.err
 	}
-	return f.index.candidates(&need), nil
+	l := lookup{lineIndex: f.index}
+	out := l.candidates(&need)
+	if l.err != nil {
+		return linefilter.Full(len(f.pages)), l.err
+	}
+	return out, nil
 }
 
-func (x *lineIndex) candidates(need *linefilter.Need) linefilter.Bitmap {
+// lookup is a search for pages. After an error its results mean nothing.
+type lookup struct {
+	*lineIndex
+	err error
+}
+
+func (x *lookup) candidates(need *linefilter.Need) linefilter.Bitmap {
 	switch need.Op {
 	case linefilter.Literal:
 		return x.literal(need.Literal, need.Fold)
@@ -95,17 +133,34 @@ func unite(a, b linefilter.Bitmap) {
 	}
 }
 
-// maxLookups bounds how many trigrams and how many grams of one literal are looked up.
+// maxLookups bounds how many trigrams, and how many grams of a kind, of one literal are looked up.
 const maxLookups = 256
 
 // literal returns the pages that can have a literal.
-func (x *lineIndex) literal(lit []byte, fold bool) linefilter.Bitmap {
-	trigrams, grams := keysOf(lit, fold)
-	beyond := fold && bytes.ContainsAny(lit, "kKsS")
+func (x *lookup) literal(lit []byte, fold bool) linefilter.Bitmap {
+	keys := keysOf(lit, fold)
 	out := linefilter.Full(x.pages)
 	for i := range x.trigrams {
-		x.trigrams[i].restrict(out, trigrams)
+		x.trigrams[i].restrict(out, keys.trigrams)
 	}
+	if x.grams != nil {
+		x.restrictByGrams(out, keys.grams)
+	}
+	if x.ids != nil {
+		x.restrictByIDs(out, &keys.ids)
+	}
+	if fold && bytes.ContainsAny(lit, "kKsS") {
+		for i := range x.trigrams {
+			for page := range x.trigrams[i].beyond.All() {
+				out.Set(x.trigrams[i].first + page)
+			}
+		}
+	}
+	return out
+}
+
+// restrictByGrams takes the pages out that lack one of the grams of an old index.
+func (x *lookup) restrictByGrams(out linefilter.Bitmap, grams []uint32) {
 	for page := range out.All() {
 		for _, h := range grams {
 			if !x.grams[page].canHave(h, page) {
@@ -114,14 +169,25 @@ func (x *lineIndex) literal(lit []byte, fold bool) linefilter.Bitmap {
 			}
 		}
 	}
-	if beyond {
-		for i := range x.trigrams {
-			for page := range x.trigrams[i].beyond.All() {
-				out.Set(x.trigrams[i].first + page)
+}
+
+// restrictByIDs takes the pages out that lack one of the grams.
+func (x *lookup) restrictByIDs(out linefilter.Bitmap, ids *gramKeys) {
+	for kind, places := range ids {
+		if len(places) == 0 || out.Empty() {
+			continue
+		}
+		filters := &x.ids[kind]
+		if err := filters.unpack(); err != nil {
+			x.err = err
+			return
+		}
+		for page := range out.All() {
+			if !filters.canHave(gramKind(kind), page, places) {
+				out.Clear(page)
 			}
 		}
 	}
-	return out
 }
 
 // restrict takes out of a set of the block's pages those of the segment that lack one of the trigrams.
@@ -146,8 +212,14 @@ func (s *trigramSegment) restrict(out linefilter.Bitmap, trigrams []uint32) {
 	}
 }
 
-// keysOf returns the trigrams and the hashes of the grams that every line with the literal has.
-func keysOf(lit []byte, fold bool) (trigrams, grams []uint32) {
+// literalKeys are what every line with a literal has.
+type literalKeys struct {
+	trigrams, grams []uint32
+	ids             gramKeys
+}
+
+func keysOf(lit []byte, fold bool) *literalKeys {
+	k := new(literalKeys)
 	for len(lit) > 0 {
 		n := steady(lit, fold)
 		part := lit[:n]
@@ -156,9 +228,9 @@ func keysOf(lit []byte, fold bool) (trigrams, grams []uint32) {
 			_, skip := utf8.DecodeRune(lit)
 			lit = lit[skip:]
 		}
-		trigrams, grams = appendKeys(part, trigrams, grams)
+		k.add(part)
 	}
-	return trigrams, grams
+	return k
 }
 
 // steady returns the length of the start of a literal that every match has in the same bytes, but for the case of ASCII letters.
@@ -178,16 +250,17 @@ func steady(lit []byte, fold bool) int {
 	return len(lit)
 }
 
-func appendKeys(part []byte, trigrams, grams []uint32) ([]uint32, []uint32) {
+// add takes the keys of a part of a literal that every match has.
+func (k *literalKeys) add(part []byte) {
 	s := newKeyScan()
 	for i, b := range part {
 		s.step(b)
-		if t, ok := s.trigram(); ok && i >= 2 && len(trigrams) < maxLookups {
-			trigrams = append(trigrams, t)
+		if t, ok := s.trigram(); ok && i >= 2 && len(k.trigrams) < maxLookups {
+			k.trigrams = append(k.trigrams, t)
 		}
-		if s.isGram() && len(grams) < maxLookups {
-			grams = append(grams, gramHash(s.bytes))
+		if s.isGram() && len(k.grams) < maxLookups {
+			k.grams = append(k.grams, gramHash(s.bytes))
 		}
+		k.ids.appendGrams(&s)
 	}
-	return trigrams, grams
 }

@@ -17,10 +17,15 @@ import (
 
 var update = flag.Bool("update", false, "write the golden block anew, for a new version of the format")
 
-const (
-	goldenBlock = "testdata/v1.parquet"
-	goldenRows  = "testdata/v1.jsonl"
-	goldenFinds = "testdata/v1.candidates.json"
+const goldenRows = "testdata/v1.jsonl"
+
+// golden is a block of goldenRows, and what its index finds.
+type golden struct{ block, finds string }
+
+var (
+	// goldenOld has the index that Lethe wrote at first, with section 3. It cannot be written any more.
+	goldenOld = golden{"testdata/v1.parquet", "testdata/v1.candidates.json"}
+	goldenNow = golden{"testdata/v1-identifiers.parquet", "testdata/v1-identifiers.candidates.json"}
 )
 
 // goldenQueries are literals, and regardless of case those that start with "(?i)".
@@ -39,13 +44,19 @@ func (r *jsonRow) row() record.Row {
 	return record.Row{Time: r.Time, Namespace: "default", Pod: r.Pod, Container: r.Container, Stream: r.Stream, Node: r.Node, Log: r.Log}
 }
 
-// TestGoldenBlock reads a block that was written when the format's version was new: what is in buckets stays readable, row by row,
-// and its index still finds what it found.
-func TestGoldenBlock(t *testing.T) {
+// TestGoldenBlocks reads blocks that were written when the format's version, and that of its index, was new: what is in buckets stays
+// readable, row by row, and its index still finds what it found.
+func TestGoldenBlocks(t *testing.T) {
 	if *update {
 		writeGolden(t)
 	}
-	object, err := os.ReadFile(goldenBlock)
+	for _, g := range []golden{goldenOld, goldenNow} {
+		t.Run(g.block, g.test)
+	}
+}
+
+func (g golden) test(t *testing.T) {
+	object, err := os.ReadFile(g.block)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,12 +88,15 @@ func TestGoldenBlock(t *testing.T) {
 		t.Fatal("no golden rows")
 	}
 	same(t, want, readAll(t, f, object, ReadOptions{}))
-	golden, err := os.ReadFile(goldenFinds)
+	finds, err := os.ReadFile(g.finds)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := goldenCandidates(t, f); !bytes.Equal(got, golden) {
-		t.Errorf("candidates are now\n%s\nwere\n%s", got, golden)
+	if got := goldenCandidates(t, f); !bytes.Equal(got, finds) {
+		t.Errorf("candidates are now\n%s\nwere\n%s", got, finds)
+	}
+	if old := f.index.grams != nil; old != (g == goldenOld) {
+		t.Errorf("it has the old section: %v", old)
 	}
 }
 
@@ -124,7 +138,7 @@ func writeGolden(t *testing.T) {
 		text.Write(append(line, '\n'))
 	}
 	for name, data := range map[string][]byte{
-		goldenBlock: object, goldenRows: text.Bytes(), goldenFinds: goldenCandidates(t, open(t, podTarget, object, meta.Tail)),
+		goldenNow.block: object, goldenRows: text.Bytes(), goldenNow.finds: goldenCandidates(t, open(t, podTarget, object, meta.Tail)),
 	} {
 		if err := os.WriteFile(name, data, 0o600); err != nil {
 			t.Fatal(err)

@@ -159,7 +159,7 @@ func FuzzSections(f *testing.F) {
 	tail := object[meta.Size-meta.Tail:]
 	blob := tail[bytes.Index(tail, []byte(indexMagic)):]
 	file := open(f, podTarget, object, meta.Tail)
-	for _, id := range []byte{sectionRuns, sectionTrigrams, sectionGrams} {
+	for _, id := range []byte{sectionRuns, sectionTrigrams, sectionIdentifiers} {
 		var length int
 		for length = len(blob); length > 0; length-- {
 			if sections, err := parseSections(blob[:length]); err == nil {
@@ -173,14 +173,18 @@ func FuzzSections(f *testing.F) {
 			return
 		}
 		need := linefilter.Need{Op: linefilter.Literal, Fold: true, Literal: []byte("task 8d0e4736")}
-		x := &lineIndex{pages: pages, grams: make([]gramFilter, pages)}
-		var err error
-		if x.trigrams, err = parseTrigrams(data, pages); err == nil {
-			x.candidates(&need)
-		}
-		if x.grams, err = parseGrams(data, pages); err == nil {
-			x.trigrams = nil
-			x.candidates(&need)
+		for _, section := range []byte{sectionTrigrams, sectionGrams, sectionIdentifiers} {
+			x := &lineIndex{pages: pages}
+			parse := map[byte]func([]byte, int) error{
+				sectionTrigrams: x.addTrigrams, sectionGrams: x.addGrams, sectionIdentifiers: x.addIDs,
+			}[section]
+			if parse(data, pages) != nil {
+				continue
+			}
+			l := lookup{lineIndex: x}
+			if l.candidates(&need); l.err != nil && !errors.Is(l.err, ErrIndex) {
+				t.Fatalf("an error of another kind: %v", l.err)
+			}
 		}
 		if runs, err := parseRuns(data, podTarget, int64(pages)); err == nil && len(runs) > pages {
 			t.Fatalf("%d runs of %d rows", len(runs), pages)

@@ -24,7 +24,9 @@ const (
 
 	sectionRuns     = 1
 	sectionTrigrams = 2
-	sectionGrams    = 3
+	// sectionGrams is read, and written no more.
+	sectionGrams       = 3
+	sectionIdentifiers = 4
 )
 
 type section struct {
