@@ -76,7 +76,7 @@ func (f *File) PageAt(row int64) int {
 }
 
 // IndexErr returns why the line index cannot be used (an error wrapping ErrIndex), or nil. A block whose index is damaged is
-// searched as a whole.
+// searched as a whole. Filters of identifiers are unpacked when they are needed first: what is wrong inside of them is told by Candidates.
 func (f *File) IndexErr() error { return f.err }
 
 // IndexBytes returns the size of the part of the line index that finds lines by their text, in bytes.

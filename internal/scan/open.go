@@ -104,6 +104,10 @@ func (q *query) openBlock(ctx context.Context, b *blockPlan) (*openBlock, error)
 		if !errors.Is(err, block.ErrIndex) {
 			return nil, fmt.Errorf("%s: %w", b.Key, err)
 		}
+		if t.IndexErr() == nil {
+			// Some of the index is looked at only when it is needed; what was wrong before was counted with the tail.
+			q.count.indexErrors.Add(1)
+		}
 		can = linefilter.Full(len(t.Pages()))
 	}
 	q.selectPages(o, runs, can)
