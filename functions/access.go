@@ -100,18 +100,18 @@ func (h *handler) finish(rec *recorder, r *http.Request, n *note, p any, start t
 		level = slog.LevelDebug
 	}
 	attrs := []slog.Attr{
-		slog.String("client", client(r)), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.String("client", client(r)), slog.String("method", r.Method), slog.String("path", shorten(r.URL.Path)),
 		slog.Int("status", status), slog.Int64("bytes", rec.bytes), slog.Duration("took", took),
 	}
 	if n.query != "" {
-		attrs = append(attrs, slog.String("query", n.query))
+		attrs = append(attrs, slog.String("query", shorten(n.query)))
 	}
 	if s := n.stats; s != nil {
 		attrs = append(attrs, slog.Group("cost", slog.Int64("requests", s.Lists+s.Gets), slog.Int64("fetched", s.BytesFetched),
 			slog.Int64("scanned", s.LinesScanned), slog.Int64("returned", s.LinesReturned)))
 	}
 	if n.err != nil {
-		attrs = append(attrs, slog.String("error", n.err.Error()))
+		attrs = append(attrs, slog.String("error", shorten(n.err.Error())))
 	}
 	h.o.Log.LogAttrs(r.Context(), level, "request", attrs...)
 }

@@ -1,10 +1,10 @@
 package functions
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"iter"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +31,8 @@ func (c cursor) String() string {
 	return fmt.Sprintf("%s.%d.%d.%d", d, c.at, c.skip, c.left)
 }
 
-// parseCursor reads a cursor of an answer. One that goes on without a limit is refused where there is a greatest limit, most.
+// parseCursor reads a cursor of a request that may ask for most rows, 0 being no bound. No answer gives one with more, or one without a limit where
+// there is a bound: who made it up does not get past it.
 func parseCursor(s string, most int) (*cursor, error) {
 	bad := badRequestf("invalid parameter \"cursor\": %q is not one that an answer gave", s)
 	part := strings.Split(s, ".")
@@ -49,15 +50,18 @@ func parseCursor(s string, most int) (*cursor, error) {
 	if c.skip, err = strconv.Atoi(part[2]); err != nil || c.skip < 0 {
 		return nil, bad
 	}
-	if c.left, err = strconv.Atoi(part[3]); err != nil || c.left < 0 || (c.left == 0 && most > 0) {
+	if c.left, err = strconv.Atoi(part[3]); err != nil || c.left < 0 || c.left > math.MaxInt-c.skip {
+		return nil, bad
+	}
+	if most > 0 && (c.left == 0 || c.left > most || c.skip > most) {
 		return nil, bad
 	}
 	return c, nil
 }
 
 // apply narrows a request to what comes after the cursor. A cursor outside of the request's range selects nothing of it twice: the range
-// stays what the client asked for. Most is the greatest limit, 0 where there is none.
-func (c *cursor) apply(q *letheql.Request, most int) {
+// stays what the client asked for.
+func (c *cursor) apply(q *letheql.Request) {
 	at := time.Unix(0, c.at).UTC()
 	if c.direction == letheql.Forward && at.After(q.Start) {
 		q.Start = at
@@ -66,9 +70,6 @@ func (c *cursor) apply(q *letheql.Request, most int) {
 		q.End = at
 	}
 	limit := c.left
-	if most > 0 {
-		limit = min(limit, most)
-	}
 	if limit > 0 {
 		limit += c.skip
 	}
@@ -115,18 +116,19 @@ type tally struct {
 }
 
 // fits counts a row, or returns false where the answer has no room for it. The first row always fits: an answer without a row would not
-// move the cursor. Quotes and backslashes count twice, since the platform's envelope is JSON again.
+// move the cursor. It counts what the row takes in the platform's envelope, which is JSON again.
 func (t *tally) fits(encoded []byte, at int64) bool {
+	size := len(encoded)
 	if t.limit > 0 {
-		size := len(encoded) + bytes.Count(encoded, []byte{'"'}) + bytes.Count(encoded, []byte{'\\'})
-		if t.rows > 0 && t.bytes+size > t.limit {
-			return false
-		}
-		t.bytes += size
+		size = jsonLen(encoded)
+	}
+	if t.limit > 0 && t.rows > 0 && t.bytes+size > t.limit {
+		return false
 	}
 	if t.rows == 0 || at != t.at {
 		t.at, t.same = at, 0
 	}
+	t.bytes += size
 	t.rows++
 	t.same++
 	return true

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"lethe/letheql"
@@ -91,7 +92,17 @@ func writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if class == timedOut {
 		msg = "query timed out: " + msg
 	}
-	writeJSON(w, r, status, failure{Status: "error", ErrorType: class, Error: msg})
+	writeJSON(w, r, status, failure{Status: "error", ErrorType: class, Error: shorten(msg)})
+}
+
+// maxErrorText bounds the text of an error in an answer and in the log, for it may quote what the client sent.
+const maxErrorText = 8 << 10
+
+func shorten(text string) string {
+	if len(text) <= maxErrorText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxErrorText], "") + "…"
 }
 
 // success is the body of an answer whose data fits in memory.
@@ -114,9 +125,11 @@ func writeJSON(w http.ResponseWriter, r *http.Request, status int, v any) {
 		http.Error(w, `{"status":"error","errorType":"internal","error":"the answer cannot be encoded"}`, http.StatusInternalServerError)
 		return
 	}
-	if most := answerLimit(r.Context()); most > 0 && len(body) > most && status < http.StatusBadRequest {
-		writeError(w, r, fmt.Errorf("%w: the answer has %d bytes, the platform takes %d: ask for fewer series, a shorter range or a longer step", letheql.ErrLimit, len(body), most))
-		return
+	if answerLimit(r.Context()) > 0 && status < http.StatusBadRequest && !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		if size := jsonLen(body); size > maxBody {
+			writeError(w, r, fmt.Errorf("%w: %s", letheql.ErrLimit, tooLargeText(size)))
+			return
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

@@ -178,7 +178,7 @@ func checkPods(t *testing.T, direction string, pods []string, n, want int) {
 
 func TestBadCursors(t *testing.T) {
 	s := serve(t, options(logs(0, nil)))
-	for _, c := range []string{"x", "f.1.2", "g.1.2.3", "f.a.2.3", "f.1.-2.3", "f.1.2.0", "f.1.2.3.4"} {
+	for _, c := range []string{"x", "f.1.2", "g.1.2.3", "f.a.2.3", "f.1.-2.3", "f.1.2.0", "f.1.2.3.4", "f.1.5001.1", "f.1.0.5001", "f.1.9223372036854775807.1", "f.9223372036854775808.0.1"} {
 		if status, _, body := get(t, s, "/api/v1/query_range?query=x&start=1&end=2&cursor="+c); status != http.StatusBadRequest {
 			t.Error(c, status, body)
 		}

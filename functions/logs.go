@@ -2,9 +2,11 @@ package functions
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -30,11 +32,7 @@ type answer struct {
 // writeLogs streams rows as they are found. After an error the connection is cut, so that no client takes a part for the whole.
 func (h *handler) writeLogs(w http.ResponseWriter, r *http.Request, a answer) error {
 	out := &lateWriter{ctx: r.Context(), w: w}
-	buf := bufio.NewWriterSize(out, headBytes)
-	err := a.encode(buf, &tally{limit: answerLimit(r.Context())})
-	if err == nil {
-		err = buf.Flush()
-	}
+	err := a.write(out, answerLimit(r.Context()))
 	if cut := out.end(); err == nil {
 		err = cut
 	}
@@ -47,6 +45,28 @@ func (h *handler) writeLogs(w http.ResponseWriter, r *http.Request, a answer) er
 	}
 	noteError(r.Context(), err)
 	panic(http.ErrAbortHandler)
+}
+
+// write writes the body of an answer to w. An answer that is bounded, because it is buffered anyway, is held back as a whole: an error
+// late in the scan has a status of its own as well.
+func (a *answer) write(w io.Writer, limit int) error {
+	if limit == 0 {
+		return a.writeTo(w, &tally{})
+	}
+	var whole bytes.Buffer
+	if err := a.writeTo(&whole, &tally{limit: limit}); err != nil {
+		return err
+	}
+	_, err := whole.WriteTo(w)
+	return err
+}
+
+func (a *answer) writeTo(w io.Writer, t *tally) error {
+	buf := bufio.NewWriterSize(w, headBytes)
+	if err := a.encode(buf, t); err != nil {
+		return err
+	}
+	return buf.Flush()
 }
 
 // Encode writes a result as the body of an answer, as the API does.

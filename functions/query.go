@@ -61,7 +61,7 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, f form, q letheql.
 		if a.from, err = parseCursor(s, h.o.MaxLimit); err != nil {
 			return err
 		}
-		a.from.apply(&q, h.o.MaxLimit)
+		a.from.apply(&q)
 	}
 	res, err := h.o.Engine.Query(r.Context(), q)
 	if err != nil {

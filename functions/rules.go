@@ -27,7 +27,7 @@ func (h *handler) rules(w http.ResponseWriter, r *http.Request, f form) error {
 	if err != nil {
 		return err
 	}
-	writeData(w, r, s.Filter(filter))
+	writeData(w, r, s.Filter(filter), s.Warnings...)
 	return nil
 }
 
@@ -37,7 +37,7 @@ func (h *handler) alerts(w http.ResponseWriter, r *http.Request, _ form) error {
 	if err != nil {
 		return err
 	}
-	writeData(w, r, map[string]any{"alerts": s.Alerts()})
+	writeData(w, r, map[string]any{"alerts": s.Alerts()}, s.Warnings...)
 	return nil
 }
 
