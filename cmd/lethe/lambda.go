@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -85,16 +87,25 @@ func (p *program) queryFunction(ctx context.Context) (any, error) {
 
 // guarded asks for a user and a password where the configuration names users.
 func (p *program) guarded(h http.Handler) (http.Handler, error) {
-	text := string(p.config.Web.ConfigBase64)
-	if text == "" {
-		return h, nil
+	w := &p.config.Web
+	switch {
+	case w.ConfigFile != "" && w.ConfigBase64 != "":
+		return nil, usagef("web.config.file and web.config.base64 are both given")
+	case w.ConfigFile != "":
+		file, err := os.ReadFile(string(w.ConfigFile))
+		if err != nil {
+			return nil, fmt.Errorf("web.config.file: %w", err)
+		}
+		return functions.BasicAuth(file, h)
+	case w.ConfigBase64 != "":
+		file, err := base64.StdEncoding.DecodeString(string(w.ConfigBase64))
+		if err != nil {
+			// The text may hold secrets, so it is not shown.
+			return nil, usagef("web.config.base64 is not base64")
+		}
+		return functions.BasicAuth(file, h)
 	}
-	file, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		// The text may hold secrets, so it is not shown.
-		return nil, usagef("web.config.base64 is not base64")
-	}
-	return functions.BasicAuth(file, h)
+	return h, nil
 }
 
 func (p *program) compactFunction(ctx context.Context) (any, error) {
@@ -109,10 +120,21 @@ func (p *program) compactFunction(ctx context.Context) (any, error) {
 	return functions.Compact(func(ctx context.Context) (*compactor.Summary, error) {
 		s, err := c.Run(ctx)
 		if s != nil {
+			err = partly(ctx, s, err)
 			p.log.Info("compacted", "lines", s.Lines.Written, "objects", s.In.Objects, "unfinished", s.Unfinished)
 		}
 		return s, err
 	}), nil
+}
+
+// partly takes a pass that its deadline has ended for one that is unfinished, where it has committed something: the next one goes on from
+// there. One that has got nowhere stays an error, for the next would get as far.
+func partly(ctx context.Context, s *compactor.Summary, err error) error {
+	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil || s.Commits == 0 {
+		return err
+	}
+	s.Unfinished = "the deadline came in the middle of a commit"
+	return nil
 }
 
 // howToTry says how to run a function on one's own machine.

@@ -28,6 +28,9 @@ type resource struct {
 }
 
 type properties struct {
+	FunctionURL struct {
+		InvokeMode string `yaml:"InvokeMode"`
+	} `yaml:"FunctionUrlConfig"`
 	Runtime       string   `yaml:"Runtime"`
 	Handler       string   `yaml:"Handler"`
 	Architectures []string `yaml:"Architectures"`
@@ -106,7 +109,7 @@ func TestReferencesExist(t *testing.T) {
 }
 
 func TestEnvironmentIsTheBinarys(t *testing.T) {
-	known := []string{"LETHE_FUNCTION"}
+	known := []string{"LETHE_FUNCTION", "LETHE_STREAM"}
 	for _, s := range config.New().Settings() {
 		known = append(known, s.Env())
 	}
@@ -125,6 +128,10 @@ func TestEnvironmentIsTheBinarys(t *testing.T) {
 			continue
 		}
 		check(name, r.Properties)
+		stream := r.Properties.Environment.Variables["LETHE_STREAM"]
+		if (r.Properties.FunctionURL.InvokeMode == "RESPONSE_STREAM") != (stream.Value == "true") {
+			t.Errorf("%s: the platform and the binary must agree whether answers stream", name)
+		}
 		fn := r.Properties.Environment.Variables["LETHE_FUNCTION"]
 		functions[fn.Value] = true
 	}
