@@ -61,10 +61,32 @@ func windowEnd(through int64, scheduled time.Time, delay, step time.Duration) in
 	return max(through, min(through+int64(step), scheduled.Add(-delay).UnixNano()))
 }
 
+// minStep is the shortest window that a failing one is cut to.
+const minStep = time.Second
+
+// step returns the longest window of the cursor.
+func (c *Cursor) step(most time.Duration) time.Duration {
+	if c.Step == 0 {
+		return most
+	}
+	return min(most, time.Duration(c.Step))
+}
+
+// shorter returns the Step after a window that failed.
+func (c *Cursor) shorter(end int64) int64 { return max(int64(minStep), (end-c.Through)/2) }
+
+// longer returns the Step after a window that was evaluated.
+func (c *Cursor) longer(most time.Duration) int64 {
+	if 2*c.Step >= int64(most) {
+		return 0
+	}
+	return 2 * c.Step
+}
+
 // join adds rules to the cursor among cs that ends at the same place, or a new one.
 func join(cs []Cursor, c Cursor) []Cursor {
 	for i := range cs {
-		if cs[i].Through == c.Through && slices.Equal(cs[i].Seen, c.Seen) {
+		if cs[i].Through == c.Through && cs[i].Step == c.Step && slices.Equal(cs[i].Seen, c.Seen) {
 			cs[i].Rules = append(cs[i].Rules, c.Rules...)
 			return cs
 		}

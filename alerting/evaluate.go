@@ -184,7 +184,7 @@ func seenOfView(v View, scopes []rulefile.Scope) Seen {
 // cursor evaluates the rules of one cursor. It returns the cursor of those that were evaluated, which has moved to the end of the window,
 // and the one of those that have failed, which has not.
 func (e *Evaluator) cursor(ctx context.Context, r *run, c Cursor, v View, arrived Seen, counts map[string]*counter, ev *evaluation) (moved, stuck Cursor, err error) {
-	end := windowEnd(c.Through, r.scheduled, e.opts.IngestDelay, e.opts.MaxWindow)
+	end := windowEnd(c.Through, r.scheduled, e.opts.IngestDelay, c.step(e.opts.MaxWindow))
 	ev.gap = ev.gap || r.scheduled.Sub(c.Evaluated) > e.opts.HoldMax
 	mine := make([]*counter, len(c.Rules))
 	for i, k := range c.Rules {
@@ -205,8 +205,12 @@ func (e *Evaluator) cursor(ctx context.Context, r *run, c Cursor, v View, arrive
 			m.err = cmpErr(m.err, err)
 		}
 	}
+	cut := end < r.scheduled.Add(-e.opts.IngestDelay).UnixNano()
 	moved = Cursor{Through: end, Evaluated: r.scheduled, Seen: arrived}
-	stuck = Cursor{Through: c.Through, Evaluated: c.Evaluated, Seen: c.Seen}
+	if cut {
+		moved.Step = c.longer(e.opts.MaxWindow)
+	}
+	stuck = Cursor{Through: c.Through, Evaluated: c.Evaluated, Step: c.shorter(end), Seen: c.Seen}
 	for i, k := range c.Rules {
 		if mine[i].err == nil || errors.Is(mine[i].err, ErrLimit) {
 			moved.Rules = append(moved.Rules, k)
@@ -214,7 +218,7 @@ func (e *Evaluator) cursor(ctx context.Context, r *run, c Cursor, v View, arrive
 			stuck.Rules = append(stuck.Rules, k)
 		}
 	}
-	ev.behind = ev.behind || len(moved.Rules) > 0 && end < r.scheduled.Add(-e.opts.IngestDelay).UnixNano()
+	ev.behind = ev.behind || cut && len(moved.Rules) > 0
 	return moved, stuck, nil
 }
 

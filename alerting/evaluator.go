@@ -21,11 +21,12 @@ const maxRetries = 2
 
 // Evaluator evaluates groups of rules. It may be used by several goroutines at once, and several Evaluators may share a store.
 type Evaluator struct {
-	groups []group
-	opts   Options
-	m      *metrics
+	opts Options
+	m    *metrics
 
+	// mu guards groups, which are replaced as a whole, and faults.
 	mu     sync.Mutex
+	groups []group
 	faults map[string]fault
 }
 
@@ -54,16 +55,38 @@ func New(groups []rulefile.Group, o Options) (*Evaluator, error) {
 		return nil, err
 	}
 	e := &Evaluator{opts: o, m: m, faults: map[string]fault{}}
+	return e, e.Reload(groups)
+}
+
+// Reload replaces the groups, from the next Run on. A group goes on where its state says, one that is new begins now, and the alerts of one
+// that is gone are told no more. Errors wrap ErrOptions, and leave the groups as they were.
+func (e *Evaluator) Reload(groups []rulefile.Group) error {
+	next := make([]group, len(groups))
 	hashes := map[string]bool{}
-	for _, g := range groups {
-		full := newGroup(g)
-		if hashes[full.hash] {
-			return nil, fmt.Errorf("%w: the group %q of %s is given twice", ErrOptions, g.Name, g.File)
+	for i, g := range groups {
+		next[i] = newGroup(g)
+		if hashes[next[i].hash] {
+			return fmt.Errorf("%w: the group %q of %s is given twice", ErrOptions, g.Name, g.File)
 		}
-		hashes[full.hash] = true
-		e.groups = append(e.groups, full)
+		hashes[next[i].hash] = true
 	}
-	return e, nil
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, g := range e.groups {
+		if !hashes[g.hash] {
+			delete(e.faults, g.hash)
+			e.m.forget(g.File, g.Name)
+		}
+	}
+	e.groups = next
+	return nil
+}
+
+// current returns the groups that there are now.
+func (e *Evaluator) current() []group {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.groups
 }
 
 func newGroup(g rulefile.Group) group {
@@ -105,7 +128,7 @@ func (s *Summary) add(o Summary) {
 func (e *Evaluator) Run(ctx context.Context, scheduled time.Time) (Summary, error) {
 	var total Summary
 	var errs []error
-	todo := e.groups
+	todo := e.current()
 	for range maxRounds {
 		if len(todo) == 0 || ctx.Err() != nil {
 			break

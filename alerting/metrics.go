@@ -43,3 +43,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	return m, nil
 }
+
+// forget drops the series of a group that is evaluated no more.
+func (m *metrics) forget(file, group string) {
+	m.evaluations.DeleteLabelValues(file, group)
+	m.failures.DeleteLabelValues(file, group)
+	m.last.DeleteLabelValues(file, group)
+}

@@ -61,6 +61,9 @@ type Cursor struct {
 	Through int64 `json:"through"`
 	// Evaluated is the scheduled time of the evaluation that ended at Through.
 	Evaluated time.Time `json:"evaluated"`
+	// Step is the longest window that is tried next, in nanoseconds; 0 is Options.MaxWindow. It is halved where a window cannot be evaluated,
+	// as one with more lines than a query may take time for, and grows back.
+	Step int64 `json:"step,omitempty"`
 	// Seen holds the raw objects that have been accounted for, among those still listed or named by a manifest.
 	Seen Seen `json:"seen"`
 }

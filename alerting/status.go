@@ -15,6 +15,8 @@ import (
 // in the store, so every process answers the same, whichever evaluates.
 type Status struct {
 	Groups []GroupStatus `json:"groups"`
+	// Warnings of the process that answers, as of rule files that it cannot use.
+	Warnings []string `json:"-"`
 }
 
 // GroupStatus is a group of Status. Durations are in seconds.
@@ -79,13 +81,14 @@ func groupStatus(s *State) GroupStatus {
 // Status reads the states of the evaluator's groups. Where one cannot be read, or this process could not evaluate the group, the health
 // of its rules is err.
 func (e *Evaluator) Status(ctx context.Context) *Status {
-	states := make([]*State, len(e.groups))
-	e.each(e.groups, func(i int) { states[i] = e.current(ctx, &e.groups[i]) })
+	groups := e.current()
+	states := make([]*State, len(groups))
+	e.each(groups, func(i int) { states[i] = e.stateOf(ctx, &groups[i]) })
 	return StatusOf(states)
 }
 
-// current returns the state of a group with all rules that it has now.
-func (e *Evaluator) current(ctx context.Context, g *group) *State {
+// stateOf returns the state of a group with all rules that it has now.
+func (e *Evaluator) stateOf(ctx context.Context, g *group) *State {
 	s, err := e.read(ctx, g)
 	if err == nil {
 		err = e.faultSince(g, s.Evaluated)
@@ -179,7 +182,7 @@ type StatusFilter struct {
 
 // Filter returns what f asks for. Groups none of whose rules are asked for are left out, as Prometheus does.
 func (s *Status) Filter(f StatusFilter) *Status {
-	out := &Status{Groups: []GroupStatus{}}
+	out := &Status{Groups: []GroupStatus{}, Warnings: s.Warnings}
 	has := func(names []string, name string) bool { return len(names) == 0 || slices.Contains(names, name) }
 	for _, g := range s.Groups {
 		if !has(f.Groups, g.Name) || !has(f.Files, g.File) || f.Record {

@@ -53,7 +53,7 @@ func (e *Evaluator) interval(g *group) time.Duration {
 // behind reports whether the last evaluation at the scheduled time has left windows that another one can reach.
 func (e *Evaluator) behind(s *State, scheduled time.Time) bool {
 	for _, c := range s.Cursors {
-		if c.Evaluated.Equal(scheduled) && windowEnd(c.Through, scheduled, e.opts.IngestDelay, e.opts.MaxWindow) > c.Through {
+		if c.Evaluated.Equal(scheduled) && windowEnd(c.Through, scheduled, e.opts.IngestDelay, c.step(e.opts.MaxWindow)) > c.Through {
 			return true
 		}
 	}

@@ -66,25 +66,18 @@ func (p *program) alertLoop(ctx context.Context, a *alerter) error {
 	})
 }
 
-// alerter evaluates rules, and tells Alertmanagers where there are any.
-type alerter struct {
-	*alerting.Evaluator
-	client *alertmanager.Client
-}
-
-func (a *alerter) close() {
-	if a.client != nil {
-		a.client.Close()
-	}
-}
-
 // openAlerting returns an evaluator of the rules that are configured.
 func (p *program) openAlerting(ctx context.Context, bucket objstore.Bucket, reg prometheus.Registerer) (*alerter, error) {
 	c := &p.config.Alerting
-	groups, err := p.loadRules(ctx, bucket)
+	a := &alerter{bucket: bucket, patterns: c.Rules, log: p.log, now: p.now}
+	groups, err := a.load(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if a.metrics, err = newLoadMetrics(reg); err != nil {
+		return nil, err
+	}
+	a.note(nil)
 	source, err := p.source(bucket)
 	if err != nil {
 		return nil, err
@@ -101,7 +94,6 @@ func (p *program) openAlerting(ctx context.Context, bucket objstore.Bucket, reg 
 	if err != nil {
 		return nil, usage(err)
 	}
-	a := &alerter{}
 	o := alerting.Options{
 		Store: alertstore.NewStates(bucket), Source: source, Engine: engine,
 		Arrivals:    alertstore.NewArrivals(bucket, func(r objstore.Reader) (letheql.Source, error) { return p.source(r) }, p.log),

@@ -4,23 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"lethe/alerting"
 	"lethe/alerting/rulefile"
 	"lethe/alerting/ruletest"
-	"lethe/objstore"
 )
-
-// inBucket begins the name of rules that lie in the bucket: bucket:rules/ names all .yaml and .yml objects whose keys begin with rules/.
-const inBucket = "bucket:"
 
 var (
 	errRules   = errors.New("there are errors in the rules, see above")
@@ -100,85 +93,4 @@ type parents struct{ dir string }
 // Open implements fs.FS.
 func (f parents) Open(name string) (fs.File, error) {
 	return os.Open(filepath.Join(f.dir, filepath.FromSlash(name)))
-}
-
-// loadRules reads all rule files that are configured.
-func (p *program) loadRules(ctx context.Context, bucket objstore.Reader) ([]rulefile.Group, error) {
-	if len(p.config.Alerting.Rules) == 0 {
-		return nil, usage(errNoRules)
-	}
-	var groups []rulefile.Group
-	var errs []error
-	for _, pattern := range p.config.Alerting.Rules {
-		files, err := readRules(ctx, bucket, pattern)
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range files {
-			parsed, err := rulefile.Parse(f.name, f.body, alerting.CheckExpr)
-			switch {
-			case err != nil:
-				errs = append(errs, err)
-			case parsed.Skipped != "":
-				p.log.Info("a rule file was skipped", "file", f.name, "reason", parsed.Skipped)
-			default:
-				groups = append(groups, parsed.Groups...)
-			}
-		}
-	}
-	return groups, errors.Join(errs...)
-}
-
-// ruleText is a rule file as it was read.
-type ruleText struct {
-	name string
-	body []byte
-}
-
-// readRules reads the files that a pattern names, in the order of their names.
-func readRules(ctx context.Context, bucket objstore.Reader, pattern string) ([]ruleText, error) {
-	if prefix, ok := strings.CutPrefix(pattern, inBucket); ok {
-		return readBucketRules(ctx, bucket, prefix)
-	}
-	names, err := filepath.Glob(pattern)
-	if err != nil {
-		return nil, usagef("alerting.rules: %q: %w", pattern, err)
-	}
-	if len(names) == 0 {
-		return nil, usagef("alerting.rules: %q names no file", pattern)
-	}
-	var out []ruleText
-	for _, name := range names {
-		body, err := os.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, ruleText{name, body})
-	}
-	return out, nil
-}
-
-func readBucketRules(ctx context.Context, bucket objstore.Reader, prefix string) ([]ruleText, error) {
-	var out []ruleText
-	for o, err := range bucket.List(ctx, objstore.ListOptions{Prefix: prefix}) {
-		if err != nil {
-			return nil, err
-		}
-		if !slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(o.Key)) {
-			continue
-		}
-		rc, _, err := bucket.Get(ctx, o.Key, objstore.Range{})
-		if err != nil {
-			return nil, err
-		}
-		body, err := io.ReadAll(io.LimitReader(rc, rulefile.MaxFileBytes+1))
-		if err = errors.Join(err, rc.Close()); err != nil {
-			return nil, err
-		}
-		out = append(out, ruleText{inBucket + o.Key, body})
-	}
-	if len(out) == 0 {
-		return nil, usagef("alerting.rules: the bucket has no .yaml object under %q", prefix)
-	}
-	return out, nil
 }
