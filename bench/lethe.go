@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -13,10 +14,16 @@ import (
 
 // NewLethe returns the Lethe that serves at an address.
 func NewLethe(address string) (System, error) {
+	return NewLetheOver(http.DefaultClient, address)
+}
+
+// NewLetheOver returns the Lethe that a client reaches at an address.
+func NewLetheOver(client *http.Client, address string) (System, error) {
 	s, err := newWeb("lethe", address)
 	if err != nil {
 		return nil, err
 	}
+	s.client = client
 	s.request = func(l *Logs, q Query) (string, url.Values) {
 		return prometheusRequest("api/v1/", "pod"+selector(l, q), l, q)
 	}
@@ -51,7 +58,7 @@ func decodeLethe(r io.Reader, q Query) (a Answer, c Cost, err error) {
 	if err := json.NewDecoder(r).Decode(&body); err != nil {
 		return a, c, err
 	}
-	c = Cost{Requests: body.Data.Stats.Lists + body.Data.Stats.Gets, Bytes: body.Data.Stats.Bytes}
+	c = Cost{Requests: body.Data.Stats.Lists + body.Data.Stats.Gets, Lists: body.Data.Stats.Lists, Bytes: body.Data.Stats.Bytes}
 	if q.Mode != Lines {
 		a, err = decodeSamples(body.Data.Type, body.Data.Result)
 		return a, c, err

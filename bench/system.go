@@ -15,7 +15,9 @@ import (
 type Cost struct {
 	// Requests to the store and bytes that came back, where the system says so.
 	Requests int64 `json:"requests"`
-	Bytes    int64 `json:"bytes"`
+	// Lists among the requests.
+	Lists int64 `json:"lists,omitempty"`
+	Bytes int64 `json:"bytes"`
 }
 
 // System is something that searches logs.
@@ -30,8 +32,9 @@ type System interface {
 
 // webSystem is a System that answers over HTTP.
 type webSystem struct {
-	name string
-	base *url.URL
+	name   string
+	base   *url.URL
+	client *http.Client
 	// path and parameters of a query
 	request func(l *Logs, q Query) (path string, params url.Values)
 	decode  func(r io.Reader, q Query) (Answer, Cost, error)
@@ -43,7 +46,7 @@ func newWeb(name, address string) (*webSystem, error) {
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, fmt.Errorf("the address of %s, %q, is not an http or https URL", name, address)
 	}
-	return &webSystem{name: name, base: u}, nil
+	return &webSystem{name: name, base: u, client: http.DefaultClient}, nil
 }
 
 func (s *webSystem) Name() string { return s.name }
@@ -59,7 +62,7 @@ func (s *webSystem) get(ctx context.Context, l *Logs, q Query) (io.ReadCloser, e
 	if err != nil {
 		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.client.Do(req)
 	if err != nil {
 		return nil, err
 	}

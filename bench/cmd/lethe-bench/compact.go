@@ -86,7 +86,7 @@ func compact(c *cli.Context, address string) error {
 		}
 		return fmt.Errorf("the bucket is not empty: it has %s", o.Key)
 	}
-	u, err := upload(c, g, b)
+	u, err := upload(c, g, b, part{})
 	if err != nil {
 		return err
 	}

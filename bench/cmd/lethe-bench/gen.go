@@ -51,7 +51,7 @@ func genCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			_, err = upload(c, g, b)
+			_, err = upload(c, g, b, part{c.Int("without-last"), c.Int("last")})
 			return err
 		},
 	}
@@ -72,7 +72,9 @@ func logFlags() []cli.Flag {
 	}
 }
 
-func generator(c *cli.Context) (*gen.Generator, error) {
+func generator(c *cli.Context) (*gen.Generator, error) { return gen.New(logOptions(c)) }
+
+func logOptions(c *cli.Context) gen.Options {
 	o := gen.Options{
 		Seed: c.Uint64("seed"), Lines: c.Int64("lines"), Duration: c.Duration("duration"),
 		Namespaces: c.Int("namespaces"), Pods: c.Int("pods"), Nodes: c.Int("nodes"),
@@ -80,15 +82,18 @@ func generator(c *cli.Context) (*gen.Generator, error) {
 	if start := c.Timestamp("start"); start != nil {
 		o.Start = *start
 	}
-	return gen.New(o)
+	return o
 }
 
 var compressions = map[string]gen.Compression{"gzip": gen.Gzip, "zstd": gen.Zstd, "none": gen.Plain}
 
+// part of the objects: all but some at the end, or only those. The zero part is all.
+type part struct{ without, last int }
+
 // upload puts the objects. Those that are held back are kept in memory, so they are few.
-func upload(c *cli.Context, g *gen.Generator, b objstore.Bucket) (*uploader, error) {
+func upload(c *cli.Context, g *gen.Generator, b objstore.Bucket, p part) (*uploader, error) {
 	compression, ok := compressions[c.String("compression")]
-	without, last := c.Int("without-last"), c.Int("last")
+	without, last := p.without, p.last
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("the compression %q is none of gzip, zstd and none", c.String("compression"))
