@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"lethe/alerting/rulefile"
+	"lethe/letheql"
 )
 
 // gapKey is the key of the rule that a group has while it may have missed late lines.
@@ -31,6 +32,9 @@ type run struct {
 	pause time.Duration
 	// due: the group is to be evaluated, not only its outbox to be delivered.
 	due bool
+	// source is what its metric rules read, unless sourceErr says why there is nothing to read.
+	source    letheql.Source
+	sourceErr error
 }
 
 // evaluation is the result of evaluating a group.
@@ -57,6 +61,9 @@ func fatal(ctx context.Context, err error) bool { return ctx.Err() != nil || err
 func (e *Evaluator) evaluate(ctx context.Context, r *run, v View, viewErr error) (*evaluation, error) {
 	ev := &evaluation{next: r.state.successor(e.opts.NewID(), r.scheduled)}
 	ev.next.Interval, ev.next.Limit = e.interval(r.g).Seconds(), r.g.Limit
+	if r.source, r.sourceErr = e.opts.Source, viewErr; v != nil {
+		r.source = v.Window()
+	}
 	counts := map[string]*counter{}
 	if len(r.g.scopes) > 0 {
 		var err error
@@ -121,7 +128,10 @@ func (e *Evaluator) samples(ctx context.Context, r *run, rule *rulefile.Rule, c 
 	if r.g.QueryOffset != nil {
 		offset = *r.g.QueryOffset
 	}
-	vector, err := e.opts.Engine.Vector(ctx, e.opts.Source, rule.Expr, r.scheduled.Add(-offset))
+	if r.sourceErr != nil && len(rule.Query.Scopes) > 0 {
+		return nil, r.sourceErr
+	}
+	vector, err := e.opts.Engine.Vector(ctx, r.source, rule.Expr, r.scheduled.Add(-offset))
 	if err != nil {
 		return nil, err
 	}

@@ -33,9 +33,10 @@ type Evaluator struct {
 // group is a group with what follows from it.
 type group struct {
 	rulefile.Group
-	hash   string
-	keys   []string
-	scopes []rulefile.Scope
+	hash string
+	keys []string
+	// scopes of the log rules, and reads of all rules.
+	scopes, reads []rulefile.Scope
 }
 
 // fault is why the state of a group could not be loaded or swapped.
@@ -92,6 +93,7 @@ func (e *Evaluator) current() []group {
 func newGroup(g rulefile.Group) group {
 	full := group{Group: g, hash: StateHash(g.File, g.Name), keys: ruleKeys(&g)}
 	for _, r := range g.Rules {
+		full.reads = append(full.reads, r.Query.Scopes...)
 		if r.Query.Log {
 			full.scopes = append(full.scopes, r.Query.Scopes...)
 		}
@@ -193,12 +195,12 @@ func (e *Evaluator) each(groups []group, do func(i int)) {
 	_ = g.Wait() // the functions return no error
 }
 
-// view opens the view that the log rules of all due runs read, or none where there are no such rules.
+// view opens the view that the rules of all due runs read, or none where they read no lines.
 func (e *Evaluator) view(ctx context.Context, runs []*run) (View, error) {
 	var scopes []rulefile.Scope
 	for _, r := range runs {
 		if r != nil && r.due {
-			scopes = append(scopes, r.g.scopes...)
+			scopes = append(scopes, r.g.reads...)
 		}
 	}
 	if len(scopes) == 0 {

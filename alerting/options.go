@@ -29,7 +29,7 @@ var ErrOptions = errors.New("invalid alerting options")
 type Options struct {
 	Store    Store
 	Arrivals Arrivals
-	// Source is what metric rules and templates query: whatever is live at that moment.
+	// Source is what templates query: whatever is live at that moment.
 	Source letheql.Source
 	// Engine evaluates the rules' expressions.
 	Engine Engine

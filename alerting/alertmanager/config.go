@@ -16,6 +16,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 	"go.yaml.in/yaml/v3"
+
+	letheconfig "lethe/internal/config"
 )
 
 // ErrConfig marks a configuration that cannot be used.
@@ -84,7 +86,7 @@ func ParseConfig(body []byte, dir string) (*Config, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(body))
 	dec.KnownFields(true)
 	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		return nil, fmt.Errorf("%w: %w", ErrConfig, letheconfig.Redact(err))
 	}
 	for _, e := range c.Alertmanagers {
 		if e == nil {

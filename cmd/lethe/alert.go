@@ -96,7 +96,7 @@ func (p *program) openAlerting(ctx context.Context, bucket objstore.Bucket, reg 
 	}
 	o := alerting.Options{
 		Store: alertstore.NewStates(bucket), Source: source, Engine: engine,
-		Arrivals:    alertstore.NewArrivals(bucket, func(r objstore.Reader) (letheql.Source, error) { return p.source(r) }, p.log),
+		Arrivals:    alertstore.NewArrivals(bucket, func(r objstore.Reader) (letheql.Source, error) { return source.Over(r), nil }, p.log),
 		IngestDelay: orNone(c.IngestDelay.Std()), Late: c.Late.Std(), HoldMax: c.HoldMax.Std(), Interval: c.Every.Std(),
 		ExternalLabels: config.ExternalLabels, ExternalURL: external, Now: p.now, NewID: newID, Logger: p.log, Registerer: reg,
 	}

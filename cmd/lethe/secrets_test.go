@@ -25,10 +25,12 @@ const (
 	plantedBearer   = "planted-bearer-of-alertmanager"
 	plantedLogin    = "planted-login-of-a-client"
 	plantedParam    = "planted-in-a-parameter"
+	// plantedShort is one that an error of the YAML library would show whole.
+	plantedShort = "Pl4nt3d"
 )
 
 var planted = []string{
-	plantedKey, plantedSecret, plantedToken, plantedInURL, plantedInFile, plantedPassword, plantedBearer, plantedLogin, plantedParam,
+	plantedKey, plantedSecret, plantedToken, plantedInURL, plantedInFile, plantedPassword, plantedBearer, plantedLogin, plantedParam, plantedShort,
 	"cGxhbnRlZC", "OnBsYW50ZWQt", "cGxhbnRlZ", // "planted" in base64, behind "ann:" too
 }
 
@@ -177,7 +179,7 @@ func TestNoSecretComesOutOfCommands(t *testing.T) {
 		"alert, no scheme":            {[]string{folder, "LETHE_ALERTING_ALERTMANAGERS=ann:" + plantedPassword + "@127.0.0.1:9093"}, alert, false},
 		"alert, query":                {[]string{folder, "LETHE_ALERTING_ALERTMANAGERS=http://127.0.0.1:1/?key=" + plantedPassword}, alert, false},
 		"alert, list":                 {[]string{folder}, append(alert, "--alertmanager-config", file("list.yaml", "alertmanagers:\n- basic_auth: ["+plantedPassword+"]\n")), false},
-		"alert, text":                 {[]string{folder}, append(alert, "--alertmanager-config", file("text.yaml", "alertmanagers:\n- basic_auth: "+plantedPassword[:12]+"\n")), false},
+		"alert, text":                 {[]string{folder}, append(alert, "--alertmanager-config", file("text.yaml", "alertmanagers:\n- basic_auth: "+plantedShort+"\n")), false},
 		"alert, no YAML":              {[]string{folder}, append(alert, "--alertmanager-config", file("broken.yaml", "alertmanagers:\n- basic_auth: {password: \""+plantedPassword+"\n")), false},
 		"alert, target":               {[]string{folder}, append(alert, "--alertmanager-config", file("target.yaml", "alertmanagers:\n- static_configs: [{targets: ['ann:"+plantedPassword+"@am:9093']}]\n")), false},
 		"bucket with a password":      {[]string{"LETHE_BUCKET=s3://ann:" + plantedInURL + "@logs"}, []string{"query", "pod{}"}, false},
@@ -189,7 +191,7 @@ func TestNoSecretComesOutOfCommands(t *testing.T) {
 		"configuration, no YAML":      {nil, []string{"--config", file("no.yaml", "storage: {bucket: \""+plantedInFile+"\n"), "query", "pod{}"}, false},
 		"web configuration, hashes":   {[]string{folder}, []string{"serve", "--listen", "127.0.0.1:0", "--web.config.file", file("web1.yml", "basic_auth_users: {ann: "+plantedInFile+"}\n")}, false},
 		"web configuration, key":      {[]string{folder}, []string{"serve", "--listen", "127.0.0.1:0", "--web.config.file", file("web2.yml", "tls_server_config: {cert: "+plantedInFile+", key: "+plantedInFile+"}\n")}, false},
-		"web configuration, kind":     {[]string{folder}, []string{"serve", "--listen", "127.0.0.1:0", "--web.config.file", file("web3.yml", "basic_auth_users: ["+plantedInFile+"]\n")}, false},
+		"web configuration, kind":     {[]string{folder}, []string{"serve", "--listen", "127.0.0.1:0", "--web.config.file", file("web3.yml", "basic_auth_users: "+plantedShort+"\n")}, false},
 		"help":                        {[]string{store, "LETHE_WEB_CONFIG_BASE64=" + plantedInFile}, []string{"serve", "--help"}, true},
 		"function, web configuration": {[]string{folder, "LETHE_FUNCTION=query", "AWS_LAMBDA_RUNTIME_API=127.0.0.1:1", "LETHE_WEB_CONFIG_FILE=" + file("web4.yml", "basic_auth_users: {ann: "+plantedInFile+"}\n")}, nil, false},
 	} {

@@ -16,6 +16,7 @@ import (
 
 	"lethe/compactor"
 	"lethe/functions"
+	"lethe/internal/config"
 	"lethe/internal/overview"
 	"lethe/objstore"
 )
@@ -134,7 +135,7 @@ func (p *program) answer(ctx context.Context, l net.Listener, h http.Handler) er
 	go func() { done <- web.Serve(l, server, &web.FlagConfig{WebConfigFile: &file}, p.log) }()
 	select {
 	case err := <-done:
-		return fmt.Errorf("serving %s: %w", l.Addr(), err)
+		return fmt.Errorf("serving %s: %w", l.Addr(), config.Redact(err))
 	case <-ctx.Done():
 	}
 	p.log.Info("stopping", "grace", w.GracePeriod.String())
