@@ -139,10 +139,47 @@ func TestCompactFunction(t *testing.T) {
 			t.Errorf("%v %s", r.Failed, r.Body)
 		}
 	}
-	// An invocation without time left does no harm, and says what is left.
 	blocks, err := filepath.Glob(filepath.Join(dir, "pod/shop/*/*.parquet"))
 	if err != nil || len(blocks) != 1 {
 		t.Error(blocks, err)
+	}
+}
+
+// Invocations that have hardly any time leave what they have committed, and the next ones go on from there.
+func TestCompactFunctionStopsBeforeItsDeadline(t *testing.T) {
+	dir := t.TempDir()
+	const namespaces = 30
+	for i := range namespaces {
+		key := filepath.Join(dir, fmt.Sprintf("raw/pod/ns-%02d/2026-03-01_09", i))
+		if err := os.MkdirAll(key, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(key, "a.jsonl"), fmt.Sprintf(`{"time":"2026-03-01T09:00:00Z","pod":"p","container":"c","log":"line %d"}`+"\n", i))
+	}
+	f := startFunction(t, dir, "LETHE_FUNCTION=compact", "LETHE_RETENTION_TIME=100y")
+	written := 0
+	for _, left := range []time.Duration{1510 * time.Millisecond, 1550 * time.Millisecond, 1600 * time.Millisecond, time.Minute, time.Minute} {
+		f.left = left
+		r := f.invoke(event(t, "schedule.json"))
+		var s struct {
+			Lines      struct{ Written int }
+			Backlog    map[string]struct{ Objects int }
+			Unfinished string
+		}
+		if err := json.Unmarshal(r.Body, &s); err != nil {
+			t.Fatal(err, string(r.Body))
+		}
+		if r.Failed {
+			continue // it has come to nothing
+		}
+		if written += s.Lines.Written; written < namespaces && s.Unfinished == "" {
+			t.Errorf("%s: %d of %d lines, and it does not say that something is left: %s", left, written, namespaces, r.Body)
+		}
+	}
+	q := startFunction(t, dir, "LETHE_FUNCTION=query")
+	r := q.invoke(strings.Replace(event(t, "function-url.json"), "pod%7Bnamespace%3D%22shop%22%7D%20%7C%3D%20%22line%207%22", "pod%7B%7D", 1))
+	if n := strings.Count(string(r.Body), "line "); n != namespaces {
+		t.Errorf("%d lines in the end, and %d written: %s", n, written, r.Body)
 	}
 }
 
@@ -155,6 +192,12 @@ func TestAlertFunction(t *testing.T) {
 	f := startFunction(t, dir, "LETHE_FUNCTION=alert", "LETHE_ALERTING_RULES="+rules)
 	if r := f.invoke(event(t, "schedule.json")); r.Failed || !strings.Contains(string(r.Body), `"Groups":1`) {
 		t.Errorf("%v %s", r.Failed, r.Body)
+	}
+	// The same event again, and an older one, evaluate nothing.
+	for _, e := range []string{event(t, "schedule.json"), strings.Replace(event(t, "schedule.json"), "12:00:00", "11:58:00", 1)} {
+		if r := f.invoke(e); r.Failed || !strings.Contains(string(r.Body), `"Groups":0,"NotDue":1`) {
+			t.Errorf("%v %s", r.Failed, r.Body)
+		}
 	}
 	// Rules are evaluated at the event's time, never at the clock.
 	if r := f.invoke(`{}`); !r.Failed || !strings.Contains(string(r.Body), "no time") {
