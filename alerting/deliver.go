@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // minValid and maxValid bound the time that a firing alert is announced for.
@@ -16,6 +18,26 @@ const (
 
 // place of an alert in a state.
 type place struct{ rule, alert int }
+
+// deliveries is how many groups are told at once.
+const deliveries = 16
+
+// deliverAll sends the alerts of all groups, once all of them were evaluated: an Alertmanager that does not answer must not keep rules from
+// being evaluated. It returns true where some could not be told.
+func (e *Evaluator) deliverAll(ctx context.Context, outcomes []outcome) (unheard bool) {
+	var g errgroup.Group
+	g.SetLimit(deliveries)
+	for i := range outcomes {
+		if o := &outcomes[i]; o.run != nil {
+			g.Go(func() error {
+				o.summary.Notified, o.err = e.deliver(ctx, o.run, o.owedOnly)
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // the functions return no error
+	return slices.ContainsFunc(outcomes, func(o outcome) bool { return o.run != nil && o.err != nil })
+}
 
 // deliver sends the alerts of the committed state: every firing one and those that have resolved lately, or, for a group that was not
 // due, only those that are owed. What was accepted is remembered by another swap; should that be lost, it is sent once more.

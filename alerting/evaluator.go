@@ -131,11 +131,15 @@ func (e *Evaluator) Run(ctx context.Context, scheduled time.Time) (Summary, erro
 	var total Summary
 	var errs []error
 	todo := e.current()
+	unheard := false
 	for range maxRounds {
 		if len(todo) == 0 || ctx.Err() != nil {
 			break
 		}
 		outcomes := e.round(ctx, todo, scheduled)
+		if !unheard { // else what is owed waits for the next run: nobody listens now, and windows wait
+			unheard = e.deliverAll(ctx, outcomes)
+		}
 		var behind []group
 		for i, o := range outcomes {
 			if o.err != nil {
@@ -160,6 +164,9 @@ type outcome struct {
 	// behind: the window was cut at MaxWindow, and there is more.
 	behind bool
 	err    error
+	// run whose state is to be told, only what is owed of it where owedOnly is set; nil where there is none.
+	run      *run
+	owedOnly bool
 }
 
 // round evaluates one window of each group: first all states are loaded, then one view is opened that serves all of them.
@@ -218,8 +225,8 @@ func (e *Evaluator) failed(g *group, scheduled time.Time, err error) outcome {
 	return outcome{summary: Summary{Failed: 1}, err: err}
 }
 
-// group evaluates one window of one group, swaps its state and delivers its notifications. Where an object was deleted under it, it
-// starts over with a new state and a new view.
+// group evaluates one window of one group and swaps its state. Where an object was deleted under it, it starts over with a new state and a
+// new view.
 func (e *Evaluator) group(ctx context.Context, r *run, v View, viewErr error) outcome {
 	for try := 0; ; try++ {
 		o, err := e.once(ctx, r, v, viewErr)
@@ -240,8 +247,7 @@ func (e *Evaluator) group(ctx context.Context, r *run, v View, viewErr error) ou
 
 func (e *Evaluator) once(ctx context.Context, r *run, v View, viewErr error) (outcome, error) {
 	if !r.due {
-		n, err := e.deliver(ctx, r, true)
-		return outcome{summary: Summary{NotDue: 1, Notified: n}, err: err}, nil
+		return outcome{summary: Summary{NotDue: 1}, run: r, owedOnly: true}, nil
 	}
 	ev, err := e.evaluate(ctx, r, v, viewErr)
 	if err != nil {
@@ -256,11 +262,7 @@ func (e *Evaluator) once(ctx context.Context, r *run, v View, viewErr error) (ou
 		return outcome{}, err
 	}
 	e.settle(r, ev)
-	n, err := e.deliver(ctx, r, false)
-	return outcome{
-		summary: Summary{Groups: 1, RulesFailed: ev.failed, Firing: firing(r.state), Notified: n},
-		behind:  ev.behind, err: err,
-	}, nil
+	return outcome{summary: Summary{Groups: 1, RulesFailed: ev.failed, Firing: firing(r.state)}, behind: ev.behind, run: r}, nil
 }
 
 // settle counts and logs what an evaluation found, once it is committed.
