@@ -111,6 +111,11 @@ bench-compact: build ## compact an hour of generated logs on one core; fails ove
 	$(GO) build -o $(BIN)/lethe-bench ./bench/cmd/lethe-bench
 	$(BIN)/lethe-bench compact --binary $(BIN)/lethe --lines $(LINES) --namespaces 1 --duration 1h --max-mib 256
 
+.PHONY: bench-coldstart
+bench-coldstart: build ## start the function on one core, again and again; fails over 150 ms, 128 MiB of memory and 60 MB of program
+	$(GO) build -o $(BIN)/lethe-bench ./bench/cmd/lethe-bench
+	taskset -c 0 $(BIN)/lethe-bench coldstart --binary $(BIN)/lethe --lines 100000 --namespaces 1 --duration 50m --max-ms 150 --max-mib 128 --max-size 60
+
 .PHONY: tools
 tools: $(MINIO) $(ALERTMANAGER) $(HELM) $(MC) $(GOLANGCI_LINT) $(GO_LICENSES) ## install what tests and checks need into .tools
 

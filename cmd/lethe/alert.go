@@ -127,9 +127,13 @@ func (p *program) alertmanagers() (*alertmanager.Config, error) {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 	}
-	for _, u := range p.config.Alerting.Alertmanagers {
-		if err := c.AddURL(u); err != nil {
+	byFlag := p.config.Setting("alerting.alertmanagers").ByFlag()
+	for _, text := range p.config.Alerting.Alertmanagers {
+		if err := c.AddURL(text); err != nil {
 			return nil, err
+		}
+		if u, err := url.Parse(text); byFlag && err == nil && u.User != nil {
+			p.log.Warn("the password of an Alertmanager stands in a flag, where the list of processes shows it; give the URL by an environment variable or a file", "host", u.Host)
 		}
 	}
 	return c, nil

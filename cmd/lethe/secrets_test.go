@@ -177,6 +177,7 @@ func TestNoSecretComesOutOfCommands(t *testing.T) {
 		"alert, URL":                  {[]string{folder, "LETHE_ALERTING_ALERTMANAGERS=http://ann:" + plantedPassword + "@127.0.0.1:1"}, alert, false},
 		"alert, no URL":               {[]string{folder, "LETHE_ALERTING_ALERTMANAGERS=http://ann:" + plantedPassword + "@127.0.0.1:port"}, alert, false},
 		"alert, no scheme":            {[]string{folder, "LETHE_ALERTING_ALERTMANAGERS=ann:" + plantedPassword + "@127.0.0.1:9093"}, alert, false},
+		"alert, flag":                 {[]string{folder}, append(alert, "--alertmanager", "http://ann:"+plantedPassword+"@127.0.0.1:1"), false},
 		"alert, query":                {[]string{folder, "LETHE_ALERTING_ALERTMANAGERS=http://127.0.0.1:1/?key=" + plantedPassword}, alert, false},
 		"alert, list":                 {[]string{folder}, append(alert, "--alertmanager-config", file("list.yaml", "alertmanagers:\n- basic_auth: ["+plantedPassword+"]\n")), false},
 		"alert, text":                 {[]string{folder}, append(alert, "--alertmanager-config", file("text.yaml", "alertmanagers:\n- basic_auth: "+plantedShort+"\n")), false},

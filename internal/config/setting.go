@@ -51,6 +51,9 @@ func (s *Setting) Rank() int { return int(s.from) }
 // SetFlag sets the value from the command line. A repeated flag of a list adds to it.
 func (s *Setting) SetFlag(text string) error { return s.set(fromFlag, text) }
 
+// ByFlag reports whether the value comes from a flag, and so stands in the list of processes.
+func (s *Setting) ByFlag() bool { return s.from == fromFlag }
+
 // set takes text from a source. The first value of a list from a source replaces what a lower one gave.
 func (s *Setting) set(from source, text string) error {
 	if from < s.from {

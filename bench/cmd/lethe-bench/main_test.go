@@ -64,20 +64,24 @@ func TestWhatCannotBe(t *testing.T) {
 		t.Fatal(err)
 	}
 	for says, args := range map[string]string{
-		"--bucket, --text":  "gen --lines 10",
-		"brotli":            "gen --lines 10 --compression brotli --bucket " + dir,
-		"--without-last":    "gen --lines 10 --last 1 --without-last 1 --bucket " + dir,
-		"0 lines":           "gen --lines 0 --bucket " + dir,
-		"no logs of":        "run --text " + dir,
-		"no query has":      "run --match nothing --text " + dir,
-		"address of loki":   "run --loki localhost --text " + dir,
-		"--victorialogs":    "load --text " + dir,
-		"not empty":         "compact --lines 10 --bucket " + full,
-		"no-such-program":   "compact --lines 10 --binary " + filepath.Join(dir, "no-such-program"),
-		"scheme \"ftp\"":    "gen --lines 10 --bucket ftp://x",
-		"flag provided but": "gen --colour red",
-		"\"text\" not set":  "run",
-		"no-such-corpus":    "run --corpus " + filepath.Join(dir, "no-such-corpus") + " --text " + dir,
+		"--bucket, --text":   "gen --lines 10",
+		"brotli":             "gen --lines 10 --compression brotli --bucket " + dir,
+		"--without-last":     "gen --lines 10 --last 1 --without-last 1 --bucket " + dir,
+		"0 lines":            "gen --lines 0 --bucket " + dir,
+		"no logs of":         "run --text " + dir,
+		"no query has":       "run --match nothing --text " + dir,
+		"address of loki":    "run --loki localhost --text " + dir,
+		"--victorialogs":     "load --text " + dir,
+		"not empty":          "compact --lines 10 --bucket " + full,
+		"no-such-program":    "compact --lines 10 --binary " + filepath.Join(dir, "no-such-program"),
+		"scheme \"ftp\"":     "gen --lines 10 --bucket ftp://x",
+		"flag provided but":  "gen --colour red",
+		"\"text\" not set":   "run",
+		"--runs is at least": "coldstart --lines 10 --runs 0",
+		"no such file":       "coldstart --lines 10 --binary " + filepath.Join(dir, "none"),
+		"a plain endpoint":   "month --bucket " + dir,
+		"\"bucket\" not set": "functions --text " + dir,
+		"no-such-corpus":     "run --corpus " + filepath.Join(dir, "no-such-corpus") + " --text " + dir,
 	} {
 		if err := runApp(t, strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: got the error %v, want one that says %s", args, err, says)
