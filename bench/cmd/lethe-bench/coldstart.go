@@ -61,19 +61,19 @@ func coldStart(c *cli.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	logs, query, want, err := oneBlock(c, dir)
+	a, err := oneBlock(c, dir)
 	if err != nil {
 		return err
 	}
 	all := make([]started, runs)
 	for i := range all {
-		if all[i], err = startOnce(c, filepath.Join(dir, "bucket"), logs, query, want); err != nil {
+		if all[i], err = startOnce(c, filepath.Join(dir, "bucket"), a); err != nil {
 			return err
 		}
 	}
 	slices.SortFunc(all, func(a, b started) int { return int(a.took - b.took) })
 	median, peak := all[runs/2].took, slices.MaxFunc(all, func(a, b started) int { return int(a.PeakBytes - b.PeakBytes) }).PeakBytes
-	fmt.Printf("first answer  %.0f ms in the median of %d starts (%.0f to %.0f), of one block with %d lines\n", millis(median), runs, millis(all[0].took), millis(all[runs-1].took), logs.Count)
+	fmt.Printf("first answer  %.0f ms in the median of %d starts (%.0f to %.0f), of one block with %d lines\n", millis(median), runs, millis(all[0].took), millis(all[runs-1].took), a.logs.Count)
 	fmt.Printf("processor     %.0f ms in the median start\n", millis(all[runs/2].CPU))
 	fmt.Printf("memory        %.1f MiB at the peak\n", mib(peak))
 	fmt.Printf("program       %.1f MB\n", float64(size.Size())/1e6)
@@ -92,52 +92,55 @@ func over(c *cli.Context, flag string, value float64) error {
 	return nil
 }
 
-// oneBlock makes a bucket whose lines are in one block, and returns a query for a needle in it with its answer.
-func oneBlock(c *cli.Context, dir string) (*bench.Logs, bench.Query, bench.Answer, error) {
-	fail := func(err error) (*bench.Logs, bench.Query, bench.Answer, error) {
-		return nil, bench.Query{}, bench.Answer{}, err
-	}
+// asked is a query with its answer.
+type asked struct {
+	logs  *bench.Logs
+	query bench.Query
+	want  bench.Answer
+}
+
+// oneBlock makes a bucket whose lines are in one block, and returns a query for a needle in it.
+func oneBlock(c *cli.Context, dir string) (a asked, err error) {
 	g, err := generator(c)
 	if err != nil {
-		return fail(err)
+		return a, err
 	}
 	if _, err := text.Write(filepath.Join(dir, "text"), g.Rows()); err != nil {
-		return fail(err)
+		return a, err
 	}
 	bucket := filepath.Join(dir, "bucket")
 	b, err := filestore.New(bucket, time.Now)
 	if err != nil {
-		return fail(err)
+		return a, err
 	}
 	if _, err := upload(c, g, b, part{}); err != nil {
-		return fail(err)
+		return a, err
 	}
 	compact := exec.CommandContext(c.Context, c.String("binary"), "--bucket", bucket, "compact", "--retention.time", "100y")
 	if out, err := compact.CombinedOutput(); err != nil {
-		return fail(fmt.Errorf("%w: %s", err, out))
+		return a, fmt.Errorf("%w: %s", err, out)
 	}
 	queries, err := bench.ReadCorpus(bytes.NewReader(bench.Corpus))
 	if err != nil {
-		return fail(err)
+		return a, err
 	}
 	queries = slices.DeleteFunc(queries, func(q bench.Query) bool { return q.Name != needleQuery })
-	logs, err := bench.Survey(filepath.Join(dir, "text"), "default", queries)
-	if err != nil {
-		return fail(err)
+	if a.logs, err = bench.Survey(filepath.Join(dir, "text"), "default", queries); err != nil {
+		return a, err
 	}
-	q, err := queries[0].Fill(logs.Found)
-	if err != nil {
-		return fail(err)
+	if a.query, err = queries[0].Fill(a.logs.Found); err != nil {
+		return a, err
 	}
-	want, err := logs.Expect([]bench.Query{q})
+	want, err := a.logs.Expect([]bench.Query{a.query})
 	if err != nil {
-		return fail(err)
+		return a, err
 	}
-	return logs, q, want[0], nil
+	a.want = want[0]
+	return a, nil
 }
 
 // startOnce starts the function, asks it, and makes sure that it answers rightly.
-func startOnce(c *cli.Context, bucket string, logs *bench.Logs, q bench.Query, want bench.Answer) (started, error) {
+func startOnce(c *cli.Context, bucket string, a asked) (started, error) {
 	began := time.Now()
 	f, err := runtimeapi.Start(c.Context, runtimeapi.Options{
 		Binary: c.String("binary"), Now: time.Now,
@@ -147,23 +150,23 @@ func startOnce(c *cli.Context, bucket string, logs *bench.Logs, q bench.Query, w
 		return started{}, err
 	}
 	t := &runtimeapi.Transport{Function: f, Timeout: time.Minute}
-	got, err := ask(c.Context, t, logs, q)
+	got, err := ask(c.Context, t, a)
 	took := time.Since(began)
 	usage, serr := f.Stop()
 	if err = errors.Join(err, serr); err != nil {
 		return started{}, err
 	}
-	if got != want {
-		return started{}, fmt.Errorf("the answer has %d lines, and not the %d that it should", got.Lines, want.Lines)
+	if got != a.want {
+		return started{}, fmt.Errorf("the answer has %d lines, and not the %d that it should", got.Lines, a.want.Lines)
 	}
 	return started{took, usage}, nil
 }
 
-func ask(ctx context.Context, t http.RoundTripper, logs *bench.Logs, q bench.Query) (bench.Answer, error) {
+func ask(ctx context.Context, t http.RoundTripper, q asked) (bench.Answer, error) {
 	s, err := bench.NewLetheOver(&http.Client{Transport: t}, "http://function")
 	if err != nil {
 		return bench.Answer{}, err
 	}
-	a, _, err := s.Ask(ctx, logs, q)
+	a, _, err := s.Ask(ctx, q.logs, q.query)
 	return a, err
 }

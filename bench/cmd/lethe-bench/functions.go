@@ -73,7 +73,7 @@ func functionCosts(c *cli.Context) (err error) {
 	}
 	costs := make([]functionCost, len(queries))
 	for i, q := range queries {
-		if costs[i], err = costOf(c, bucket, logs, q, want[i]); err != nil {
+		if costs[i], err = costOf(c, bucket, asked{logs, q, want[i]}); err != nil {
 			return fmt.Errorf("query %q: %w", q.Name, err)
 		}
 		fmt.Fprintf(os.Stderr, "%s: %.0f ms\n", q.Name, millis(costs[i].first))
@@ -82,7 +82,7 @@ func functionCosts(c *cli.Context) (err error) {
 }
 
 // costOf asks a query of a new process, whose caches are empty, and then again of the same.
-func costOf(c *cli.Context, bucket string, logs *bench.Logs, q bench.Query, want bench.Answer) (out functionCost, err error) {
+func costOf(c *cli.Context, bucket string, a asked) (out functionCost, err error) {
 	began := time.Now()
 	f, err := runtimeapi.Start(c.Context, runtimeapi.Options{
 		Binary: c.String("binary"), Now: time.Now,
@@ -101,18 +101,18 @@ func costOf(c *cli.Context, bucket string, logs *bench.Logs, q bench.Query, want
 	if err != nil {
 		return out, err
 	}
-	out.query = q.Name
+	out.query = a.query.Name
 	var got bench.Answer
-	if got, out.cost, err = s.Ask(c.Context, logs, q); err != nil {
+	if got, out.cost, err = s.Ask(c.Context, a.logs, a.query); err != nil {
 		return out, err
 	}
 	out.first = time.Since(began)
-	if got != want {
-		return out, fmt.Errorf("the answer is not the one that the text has: %d lines, and not %d", got.Lines, want.Lines)
+	if got != a.want {
+		return out, fmt.Errorf("the answer is not the one that the text has: %d lines, and not %d", got.Lines, a.want.Lines)
 	}
 	times := make([]time.Duration, c.Int("again"))
 	for i := range times {
-		if err := s.Run(c.Context, logs, q); err != nil {
+		if err := s.Run(c.Context, a.logs, a.query); err != nil {
 			return out, err
 		}
 		times[i] = t.Took
