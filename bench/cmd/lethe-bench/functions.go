@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -124,12 +126,18 @@ func costOf(c *cli.Context, bucket string, a asked) (out functionCost, err error
 }
 
 func printCosts(p prices, costs []functionCost) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "query\tfirst ms\tagain ms\tLIST\tGET\tMB\tGB-s first\tGB-s again\tUSD for 1,000 first\tMiB\t")
+	rows := []string{"query\tfirst ms\tagain ms\tLIST\tGET\tMB\tGB-s first\tGB-s again\tUSD for 1,000 first\tMiB\t"}
 	for _, f := range costs {
 		n := meter.Counts{List: f.cost.Lists, Get: f.cost.Requests - f.cost.Lists}
-		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%d\t%d\t%.2f\t%.3f\t%.3f\t%.4f\t%.0f\t\n", f.query, millis(f.first), millis(f.again), n.List, n.Get, float64(f.cost.Bytes)/1e6,
-			p.gbSeconds(f.first), p.gbSeconds(f.again), 1000*p.of(f.first, n), mib(f.peak))
+		rows = append(rows, fmt.Sprintf("%s\t%.0f\t%.0f\t%d\t%d\t%.2f\t%.3f\t%.3f\t%.4f\t%.0f\t", f.query, millis(f.first), millis(f.again), n.List, n.Get, float64(f.cost.Bytes)/1e6,
+			p.gbSeconds(f.first), p.gbSeconds(f.again), 1000*p.of(f.first, n), mib(f.peak)))
 	}
-	return w.Flush()
+	return table(rows)
+}
+
+// table prints rows of cells that end with tabs.
+func table(rows []string) error {
+	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, err := io.WriteString(t, strings.Join(rows, "\n")+"\n")
+	return errors.Join(err, t.Flush())
 }

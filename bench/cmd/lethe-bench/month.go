@@ -7,11 +7,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"slices"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -191,11 +189,10 @@ func (r *minute) ask() (out monthly, err error) {
 }
 
 func printMonth(p prices, all []monthly) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "once a minute\tms\tPUT\tLIST\tGET\tHEAD\tGB-s\tUSD a month\t")
+	rows := []string{"once a minute\tms\tPUT\tLIST\tGET\tHEAD\tGB-s\tUSD a month\t"}
 	for _, f := range all {
-		fmt.Fprintf(w, "%s\t%.0f\t%d\t%d\t%d\t%d\t%.3f\t%.2f\t\n", f.name, millis(f.took), f.n.Put, f.n.List, f.n.Get, f.n.Head,
-			p.gbSeconds(f.took), minutesAMonth*p.of(f.took, f.n))
+		rows = append(rows, fmt.Sprintf("%s\t%.0f\t%d\t%d\t%d\t%d\t%.3f\t%.2f\t", f.name, millis(f.took), f.n.Put, f.n.List, f.n.Get, f.n.Head,
+			p.gbSeconds(f.took), minutesAMonth*p.of(f.took, f.n)))
 	}
-	return w.Flush()
+	return table(rows)
 }
