@@ -2,6 +2,7 @@ package alerting
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -73,6 +74,31 @@ func (d *deaf) Notify(_ context.Context, alerts []Notification) ([]bool, error) 
 	return make([]bool, len(alerts)), errInjected
 }
 
+// oneByOne lets several goroutines use a world.
+type oneByOne struct {
+	Store
+	Notifier
+	mu *sync.Mutex
+}
+
+func (o *oneByOne) Load(ctx context.Context, hash string) ([]byte, string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.Store.Load(ctx, hash)
+}
+
+func (o *oneByOne) Swap(ctx context.Context, hash string, body []byte, tag string) (string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.Store.Swap(ctx, hash, body, tag)
+}
+
+func (o *oneByOne) Notify(ctx context.Context, alerts []Notification) ([]bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.Notifier.Notify(ctx, alerts)
+}
+
 // An Alertmanager that does not answer keeps no rule from being evaluated: all groups are evaluated before anybody is told, and while windows are
 // caught up with it is asked once.
 func TestNobodyWaitsForAnAlertmanager(t *testing.T) {
@@ -84,6 +110,8 @@ func TestNobodyWaitsForAnAlertmanager(t *testing.T) {
 		groups = append(groups, rulefile.Group{File: "f.yml", Name: fmt.Sprint("g", i), Rules: []rulefile.Rule{logRule("r")}})
 	}
 	e.opts.Concurrency = 1
+	e.opts.Store = &oneByOne{Store: e.opts.Store, mu: &d.mu} // several groups are told at once
+	e.opts.NewID = rand.Text
 	if err := e.Reload(groups); err != nil {
 		t.Fatal(err)
 	}
@@ -100,8 +128,7 @@ func TestNobodyWaitsForAnAlertmanager(t *testing.T) {
 		t.Errorf("asked %d times, first after %d groups", d.asked, d.evaluated)
 	}
 	// What is owed is told by the next run that finds somebody who listens.
-	in := newInbox(w)
-	e.opts.Notifier = in
+	e.opts.Notifier = &oneByOne{Notifier: newInbox(w), mu: &d.mu}
 	w.now = at(201)
 	if sum, err := e.Run(t.Context(), w.now); err != nil || sum.Notified != 5*4 {
 		t.Errorf("%+v, %v", sum, err)

@@ -50,14 +50,11 @@ func repeated(n int, line string) *engine {
 	}}
 }
 
-func matrix(series, points int) *engine {
+// matrix answers with a number of series whose labels take so many bytes each.
+func matrix(series, size int) *engine {
 	var m promql.Matrix
 	for i := range series {
-		s := promql.Series{Metric: labels.FromStrings("pod", fmt.Sprintf("web-%d", i))}
-		for j := range points {
-			s.Floats = append(s.Floats, promql.FPoint{T: int64(j) * 60_000, F: float64(i * j)})
-		}
-		m = append(m, s)
+		m = append(m, promql.Series{Metric: labels.FromStrings("pod", fmt.Sprint(i), "path", strings.Repeat("/a", size/2)), Floats: []promql.FPoint{{T: 1, F: 1}}})
 	}
 	return &engine{answer: func(context.Context, letheql.Request) (*letheql.Result, error) {
 		return &letheql.Result{Type: "matrix", Value: m, Stats: &letheql.Stats{}}, nil
@@ -89,9 +86,9 @@ func TestAnswersFitThePlatform(t *testing.T) {
 		{"bytes that are no text", repeated(300, strings.Repeat("\xff\x00", 20_000)), 200, 200},
 		{"random", repeated(40, random(1<<18)), 200, 200},
 		{"one long line", repeated(1, strings.Repeat("\x01", 1<<20)), 422, 200},
-		{"matrix", matrix(500, 1000), 422, 200},
-		{"matrix that fits", matrix(50, 1000), 200, 200},
-		{"parameter that is quoted", fails(fmt.Errorf("%q", strings.Repeat("\x00", 4<<20))), 500, 500},
+		{"matrix", matrix(70, 100_000), 422, 200},
+		{"matrix that fits", matrix(5, 100_000), 200, 200},
+		{"parameter that is quoted", fails(fmt.Errorf("%q", strings.Repeat("\x00", 1<<20))), 500, 500},
 	} {
 		for encoding, want := range map[string]int{"": test.plain, "gzip": test.zipped} {
 			e := event("/api/v1/query_range", url.Values{"query": {"x"}, "start": {"1"}, "end": {"2"}, "limit": {"5000"}}.Encode())
@@ -190,7 +187,7 @@ func TestEvents(t *testing.T) {
 }
 
 func TestStreamingAnswersAreNotBounded(t *testing.T) {
-	res, err := functions.Streaming(handler(t, matrix(500, 1000)))(t.Context(), event("/api/v1/query_range", "query=x&start=1&end=2"))
+	res, err := functions.Streaming(handler(t, matrix(70, 100_000)))(t.Context(), event("/api/v1/query_range", "query=x&start=1&end=2"))
 	if err != nil || res.StatusCode != http.StatusOK {
 		t.Fatal(res, err)
 	}

@@ -111,6 +111,12 @@ func TestQueryFunction(t *testing.T) {
 	if r := f.invoke(strings.Replace(event(t, "function-url.json"), "%7D", "", 1)); r.Failed || !strings.Contains(string(r.Body), `"statusCode":400`) {
 		t.Errorf("%v %s", r.Failed, r.Body)
 	}
+	// A query without time left is answered all the same.
+	f.left = time.Second
+	if r := f.invoke(event(t, "function-url.json")); r.Failed || !strings.Contains(string(r.Body), `"statusCode":503`) || !strings.Contains(string(r.Body), "timed out") {
+		t.Errorf("%v %s", r.Failed, r.Body)
+	}
+	f.left = time.Minute
 	// An event of another kind is not.
 	if r := f.invoke(`[]`); !r.Failed {
 		t.Errorf("%v %s", r.Failed, r.Body)
