@@ -9,7 +9,7 @@ import (
 // maxNesting is how deep the parentheses of a label filter may go.
 const maxNesting = 100
 
-// conditions reads a label filter: comparisons with and, or, comma (which is and) and parentheses. It sets the parser behind it.
+// conditions reads a label filter: comparisons with and, or, parentheses, and what means and too: a comma, or nothing but a space. It sets the parser behind it.
 func (p *stageParser) conditions(pos int) (pipeline.Condition, error) {
 	c := &conditionParser{stageParser: p, pos: pos}
 	out, err := c.or()
@@ -38,7 +38,7 @@ func (c *conditionParser) or() (pipeline.Condition, error) {
 
 func (c *conditionParser) and() (pipeline.Condition, error) {
 	left, err := c.term()
-	for err == nil && (c.operator("and") || c.operator(",")) {
+	for err == nil && (c.operator("and") || c.operator(",") || c.operator("")) {
 		var right pipeline.Condition
 		if right, err = c.term(); err == nil {
 			left = pipeline.And(left, right)
@@ -54,12 +54,12 @@ func (c *conditionParser) operator(word string) bool {
 		return false
 	}
 	next := at + len(word)
-	if word != "," && next < len(c.src) && isWord(c.src[next]) {
+	if word != "," && word != "" && next < len(c.src) && isWord(c.src[next]) {
 		return false
 	}
 	next = skipSpace(c.src, next)
 	first := next
-	for first < len(c.src) && c.src[first] == '(' {
+	for word != "" && first < len(c.src) && c.src[first] == '(' {
 		first = skipSpace(c.src, first+1)
 	}
 	name := c.ident(first)

@@ -38,6 +38,9 @@ type seriesKey struct {
 	stages                                           string
 }
 
+// bytesPerValue is the memory by which values are counted.
+const bytesPerValue = 16
+
 // pageLen is the number of slots that are allocated together.
 const pageLen = 64
 
@@ -45,6 +48,7 @@ const pageLen = 64
 type page struct {
 	n   [pageLen]int64
 	v   *[pageLen]float64
+	at  *[pageLen]int64
 	all *[pageLen][]float64
 }
 
@@ -126,14 +130,14 @@ func (c *counter) visitStages(b *Batch) error {
 		if err != nil {
 			return err
 		}
-		if err := c.add(s, slot, v); err != nil {
+		if err := c.add(s, slot, t, v); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *counter) add(s *series, slot int, v float64) error {
+func (c *counter) add(s *series, slot int, t int64, v float64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, err := c.page(s, slot)
@@ -153,6 +157,10 @@ func (c *counter) add(s *series, slot int, v float64) error {
 	case maxValue:
 		if first || v > p.v[i] || math.IsNaN(p.v[i]) {
 			p.v[i] = v
+		}
+	case firstValue, lastValue:
+		if first || c.node.fn.value.replaces(p.at[i], p.v[i], t, v) {
+			p.at[i], p.v[i] = t, v
 		}
 	case allValues:
 		if err := c.spend(1); err != nil {
@@ -175,6 +183,9 @@ func (c *counter) page(s *series, slot int) (*page, error) {
 	case sumValue, minValue, maxValue:
 		p.v = new([pageLen]float64)
 		cost *= 2
+	case firstValue, lastValue:
+		p.v, p.at = new([pageLen]float64), new([pageLen]int64)
+		cost *= 3
 	case allValues:
 		p.all = new([pageLen][]float64)
 		cost *= 4
@@ -233,7 +244,8 @@ func (c *counter) find(k seriesKey, extracted []pipeline.Label) (*series, error)
 	}
 	k = k.clone()
 	s = &series{labels: k.labels(extracted), pages: make([]*page, (c.slots.count()+pageLen-1)/pageLen)}
-	if err := c.spend(int64(len(s.pages))); err != nil {
+	// Labels out of lines may be as long as the lines.
+	if err := c.spend(int64(len(s.pages) + len(k.stages)/bytesPerValue)); err != nil {
 		return nil, err
 	}
 	c.series[k] = s

@@ -13,8 +13,19 @@ const (
 	sumValue
 	minValue
 	maxValue
+	firstValue
+	lastValue
 	allValues
 )
+
+// replaces reports whether of two lines the second has the value that firstValue or lastValue wants. Lines come in no order, so of those of
+// one time it is the one with the greater number.
+func (k valueKind) replaces(t int64, v float64, t2 int64, v2 float64) bool {
+	if t == t2 {
+		return v2 > v || math.IsNaN(v)
+	}
+	return (t2 > t) == (k == lastValue)
+}
 
 // lineFunc is a function over a range of lines, or over the numbers that unwrap takes out of them.
 type lineFunc struct {
@@ -71,6 +82,8 @@ func numberFuncs() []lineFunc {
 		{name: "avg_over_time", value: sumValue, result: func(w window) float64 { return w.v / float64(w.n) }},
 		{name: "min_over_time", value: minValue, merge: "min", result: func(w window) float64 { return w.v }},
 		{name: "max_over_time", value: maxValue, merge: "max", result: func(w window) float64 { return w.v }},
+		{name: "first_over_time", value: firstValue, result: func(w window) float64 { return w.v }},
+		{name: "last_over_time", value: lastValue, result: func(w window) float64 { return w.v }},
 		{name: "quantile_over_time", value: allValues, result: func(w window) float64 { return quantile(w.param, w.all) }},
 		{name: "stddev_over_time", value: allValues, result: func(w window) float64 { return math.Sqrt(variance(w.all)) }},
 		{name: "stdvar_over_time", value: allValues, result: func(w window) float64 { return variance(w.all) }},

@@ -106,7 +106,7 @@ func (l *lifter) step() error {
 // isFilter tells a filter from the operator between two vectors: only a filter has a string behind it.
 func (l *lifter) isFilter() bool {
 	rest := l.src[l.i:]
-	if strings.HasPrefix(rest, "!~") {
+	if strings.HasPrefix(rest, "!~") || strings.HasPrefix(rest, "!>") {
 		return true
 	}
 	if !strings.HasPrefix(rest, "!=") {
@@ -167,7 +167,7 @@ func (l *lifter) braces() {
 // chain reads all filters and stages that follow each other and blanks them.
 func (l *lifter) chain() error {
 	c := chain{pos: l.i, op: l.src[l.i : l.i+1]}
-	if two := l.src[l.i:min(l.i+2, len(l.src))]; strings.ContainsAny(two[1:], "=~") {
+	if two := l.src[l.i:min(l.i+2, len(l.src))]; strings.ContainsAny(two[1:], "=~>") {
 		c.op = two
 	}
 	switch l.prev {

@@ -153,7 +153,7 @@ func (e *Engine) collectRows(ctx context.Context, lq *logQuery, stats *Stats) ([
 		if err != nil {
 			return nil, err
 		}
-		if size += int64(len(row.Log)); size > e.o.MaxBuffer {
+		if size += bytesOf(&row); size > e.o.MaxBuffer {
 			return nil, fmt.Errorf("%w: the newest %d lines have more than %d bytes, which a query without direction does not hold: set direction, or a lower limit",
 				ErrLimit, len(rows)+1, e.o.MaxBuffer)
 		}
@@ -161,6 +161,15 @@ func (e *Engine) collectRows(ctx context.Context, lq *logQuery, stats *Stats) ([
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// bytesOf is what a row takes in memory, its text and its labels.
+func bytesOf(r *LogRow) int64 {
+	n := len(r.Log)
+	for _, l := range r.Extracted {
+		n += len(l.Name) + len(l.Value)
+	}
+	return int64(n)
 }
 
 // rows yields at most limit rows that pass the stages.

@@ -34,7 +34,7 @@ type Selector struct {
 	Kind layout.Kind
 	// Matchers on the labels of the kind, in the order of the text.
 	Matchers []*labels.Matcher
-	// Filters are those that see the line as it was written: all that stand before the first line_format.
+	// Filters are those that see the line as it was written: all that stand before the first stage that changes the line.
 	Filters []LineFilter
 
 	// run are the other stages.
@@ -243,7 +243,7 @@ func (s *Selector) attach(stages pipeline.Pipeline) {
 				s.Filters = append(s.Filters, LineFilter{Op: filterOp(op), Text: text})
 				continue
 			}
-		case *pipeline.LineFormat:
+		case *pipeline.LineFormat, *pipeline.Decolorize:
 			formatted = true
 		case *pipeline.Unwrap:
 			s.unwrap, s.unwrapped = true, x.Label

@@ -62,6 +62,8 @@ func (c *counter) value(s *series, sum *slidingSum, from, to int) (float64, bool
 		w.n, w.v = sum.over(from, to)
 	case minValue, maxValue:
 		w.n, w.v = s.extreme(from, to, c.node.fn.value == maxValue)
+	case firstValue, lastValue:
+		w.n, w.v = s.end(from, to, c.node.fn.value)
 	case allValues:
 		s.each(from, to, func(p *page, i int) { w.all = append(w.all, p.all[i]...) })
 		w.n = int64(len(w.all))
@@ -95,6 +97,18 @@ func (s *series) extreme(from, to int, greatest bool) (int64, float64) {
 		}
 		if x := p.v[i]; n == 0 || math.IsNaN(v) || greatest && x > v || !greatest && x < v {
 			v = x
+		}
+		n += p.n[i]
+	})
+	return n, v
+}
+
+// end is the value of the first or the last line.
+func (s *series) end(from, to int, kind valueKind) (int64, float64) {
+	n, at, v := int64(0), int64(0), math.NaN()
+	s.each(from, to, func(p *page, i int) {
+		if p.n[i] > 0 && (n == 0 || kind.replaces(at, v, p.at[i], p.v[i])) {
+			at, v = p.at[i], p.v[i]
 		}
 		n += p.n[i]
 	})

@@ -1,6 +1,7 @@
 package letheql
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/prometheus/prometheus/promql/parser"
@@ -20,7 +21,7 @@ func (p *stageParser) next() (pipeline.Stage, error) {
 	at := skipSpace(p.src, p.i)
 	rest := p.src[at:]
 	switch {
-	case strings.HasPrefix(rest, "|="), strings.HasPrefix(rest, "|~"), strings.HasPrefix(rest, "!~"):
+	case hasAnyPrefix(rest, "|=", "|~", "!~", "|>", "!>"):
 		return p.lineFilter(at)
 	case strings.HasPrefix(rest, "!="):
 		if next := skipSpace(p.src, at+2); next < len(p.src) && isQuote(p.src[next]) {
@@ -31,6 +32,10 @@ func (p *stageParser) next() (pipeline.Stage, error) {
 		return p.stage(at)
 	}
 	return nil, nil
+}
+
+func hasAnyPrefix(s string, prefixes ...string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
 }
 
 // lineFilter reads an operator and its text, or several texts joined by or.
@@ -109,6 +114,13 @@ func (p *stageParser) stage(at int) (pipeline.Stage, error) {
 		return p.textStage(name, next)
 	case "unwrap":
 		return p.unwrap(next)
+	case "label_format":
+		return p.labelFormat(next)
+	case "drop", "keep":
+		return p.choose(name, next)
+	case "decolorize":
+		p.i = after
+		return pipeline.NewDecolorize(), nil
 	}
 	if name != "" && compareOp(p.src[next:]) == "" {
 		return nil, errorAt(p.src, pos, "unknown stage %q: there are %s", name, stageNames)
@@ -123,13 +135,13 @@ func (p *stageParser) stage(at int) (pipeline.Stage, error) {
 // stageWord holds for names of stages, which cannot be compared as labels: json != "x" is a stage and a line filter.
 func stageWord(s string) bool {
 	switch s {
-	case "json", "logfmt", "regexp", "pattern", "line_format", "unwrap":
+	case "json", "logfmt", "regexp", "pattern", "line_format", "label_format", "decolorize", "drop", "keep", "unwrap":
 		return true
 	}
 	return false
 }
 
-const stageNames = `json, logfmt, regexp, pattern, line_format, unwrap, line filters as |= "text", and label filters as level="error"`
+const stageNames = `json, logfmt, regexp, pattern, line_format, label_format, decolorize, drop, keep, unwrap, line filters as |= "text", and label filters as level="error"`
 
 func (p *stageParser) textStage(name string, pos int) (pipeline.Stage, error) {
 	text, end, err := p.str(pos)

@@ -87,11 +87,13 @@ func TestNumbersAgreeWithPrometheus(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		rows := numberRows(r, 20+r.IntN(200))
 		fn := pick(r, "sum_over_time(", "avg_over_time(", "min_over_time(", "max_over_time(", "stddev_over_time(", "stdvar_over_time(",
-			"count_over_time(", "quantile_over_time(0.9, ", "quantile_over_time(-(1), ", "quantile_over_time(0, ", "quantile_over_time(1.5, ")
+			"count_over_time(", "quantile_over_time(0.9, ", "quantile_over_time(-(1), ", "quantile_over_time(0, ", "quantile_over_time(1.5, ",
+			"first_over_time(", "last_over_time(")
 		sel, over := pick(r, "{}", `{namespace="a"}`, `{pod!="p1"}`), fmt.Sprintf("[%s]%s", duration(r, 200), modifiers(r))
 		wrap := pick(r, "%s", "sum by (pod) (%s)", "max(%s)", "min by (namespace) (%s)", "avg(%s)", "max_over_time(%s[1m:7s])")
 		lethe := fmt.Sprintf(wrap, fn+"pod"+sel+" | logfmt | unwrap size "+over+")")
-		want := fmt.Sprintf(wrap, fn+"size"+sel+over+")")
+		// Adding nothing takes the metric's name away, which the first and the last sample keep.
+		want := fmt.Sprintf(wrap, "("+fn+"size"+sel+over+") + 0)")
 		start := time.UnixMilli(diffStart)
 		end, step := start.Add(time.Duration(r.Int64N(200))*time.Second), pick(r, time.Second, 7*time.Second, 90*time.Second)
 		q, err := prom.NewRangeQuery(t.Context(), numberStorage{rows}, nil, want, start, end, step)

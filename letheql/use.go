@@ -13,8 +13,13 @@ func (e *Expr) checkUse() error {
 	}
 	var first error
 	parser.Inspect(e.root, func(n parser.Node, path []parser.Node) error {
-		if vs, ok := n.(*parser.VectorSelector); ok && first == nil {
-			first = e.checkCall(vs, path)
+		switch x := n.(type) {
+		case *parser.VectorSelector:
+			first = e.checkCall(x, path)
+		case *parser.Call:
+			if vs, _ := rangeArg(x); vs == nil && ownCalls[x.Func.Name] != "" {
+				first = errorAt(e.text, int(x.PosRange.Start), "%s needs a range of lines, as in %s(pod{} [5m])", x.Func.Name, x.Func.Name)
+			}
 		}
 		return first
 	})

@@ -54,8 +54,11 @@ type Scope struct {
 	Wanted map[string]bool
 }
 
-// maxNames bounds the names that an entry remembers.
-const maxNames = 4096
+// maxNames and maxNameBytes bound the names that an entry remembers.
+const (
+	maxNames     = 4096
+	maxNameBytes = 256
+)
 
 // NewEntry returns an entry for lines of one query.
 func NewEntry(s *Scope) *Entry { return &Entry{scope: s, names: map[string]string{}} }
@@ -93,7 +96,7 @@ func (e *Entry) Name(key []byte) (string, bool) {
 	name, ok := e.names[string(e.buf)]
 	if !ok {
 		name = string(e.buf)
-		if len(e.names) < maxNames {
+		if len(e.names) < maxNames && len(name) <= maxNameBytes {
 			e.names[name] = name
 		}
 	}
@@ -126,6 +129,11 @@ func (e *Entry) set(name, value string) {
 		return
 	}
 	e.labels = append(e.labels, Label{name, value})
+}
+
+// remove takes a label away that a stage has set.
+func (e *Entry) remove(name string) {
+	e.labels = slices.DeleteFunc(e.labels, func(l Label) bool { return l.Name == name })
 }
 
 // Fail marks the line; the first mark stays.

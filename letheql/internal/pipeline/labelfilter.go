@@ -78,10 +78,15 @@ type stringCondition struct{ m *labels.Matcher }
 
 // MatchLabel compares a label's text by one of = != =~ !~. A label that is not there is empty.
 func MatchLabel(name, op, value string) (Condition, error) {
+	m, err := NewMatcher(name, op, value)
+	return stringCondition{m}, err
+}
+
+// NewMatcher returns the matcher of an operator, one of = != =~ !~.
+func NewMatcher(name, op, value string) (*labels.Matcher, error) {
 	for _, t := range []labels.MatchType{labels.MatchEqual, labels.MatchNotEqual, labels.MatchRegexp, labels.MatchNotRegexp} {
 		if t.String() == op {
-			m, err := labels.NewMatcher(t, name, value)
-			return stringCondition{m}, err
+			return labels.NewMatcher(t, name, value)
 		}
 	}
 	return nil, errors.New("a text is compared by one of = != =~ !~, not by " + op)

@@ -99,7 +99,7 @@ func (s *JSON) Process(e *Entry) bool {
 		return true
 	}
 	if len(s.only) == 0 {
-		s.all(e, line, nil)
+		s.all(e, line, nil, 1)
 		return true
 	}
 	for _, x := range s.only {
@@ -120,15 +120,21 @@ func (s *JSON) Process(e *Entry) bool {
 	return true
 }
 
-// all stores the keys of an object. The depth is bounded, since json.Valid refuses lines that are nested too deep.
-func (s *JSON) all(e *Entry, object, prefix []byte) {
+// MaxJSONDepth is how deep the objects may lie whose keys become labels. Each level reads the rest of the line once more, so that without a
+// bound one line of a million brackets would take minutes.
+const MaxJSONDepth = 32
+
+// all stores the keys of an object at a depth. Deeper objects than MaxJSONDepth are left out.
+func (s *JSON) all(e *Entry, object, prefix []byte, depth int) {
 	err := jsonparser.ObjectEach(object, func(key, value []byte, kind jsonparser.ValueType, _ int) error {
 		if len(prefix) > 0 || kind == jsonparser.Object {
 			key = slices.Concat(prefix, key)
 		}
 		switch kind {
 		case jsonparser.Object:
-			s.all(e, value, append(key, '_'))
+			if depth < MaxJSONDepth {
+				s.all(e, value, append(key, '_'), depth+1)
+			}
 		case jsonparser.Array, jsonparser.Null:
 		default:
 			if name, ok := e.Name(key); ok {

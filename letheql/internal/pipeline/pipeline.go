@@ -4,6 +4,7 @@ package pipeline
 
 import (
 	"bytes"
+	"errors"
 	"regexp"
 	"strings"
 )
@@ -43,9 +44,10 @@ func (p Pipeline) Process(e *Entry) bool {
 
 // LineFilter keeps lines by their text.
 type LineFilter struct {
-	// Op is one of |= != |~ !~.
+	// Op is one of |= != |~ !~ |> !>.
 	Op string
-	// Texts are searched for, or RE2 expressions that need not match the whole line. A line that holds one of them holds the filter.
+	// Texts are searched for, or RE2 expressions that need not match the whole line, or patterns that do. A line that holds one of them holds the
+	// filter.
 	Texts []string
 	lit   []byte
 	re    *regexp.Regexp
@@ -54,11 +56,9 @@ type LineFilter struct {
 // NewLineFilter returns a filter. An expression that does not compile gives its index and why.
 func NewLineFilter(op string, texts ...string) (f *LineFilter, bad int, err error) {
 	f = &LineFilter{Op: op, Texts: texts, lit: []byte(texts[0])}
-	if f.isRegexp() {
-		for i, text := range texts {
-			if _, err := regexp.Compile(text); err != nil {
-				return nil, i, err
-			}
+	for i := range texts {
+		if _, err := f.expression(i); err != nil {
+			return nil, i, err
 		}
 	}
 	if op, text := f.Single(); op == "|~" || op == "!~" {
@@ -67,22 +67,51 @@ func NewLineFilter(op string, texts ...string) (f *LineFilter, bad int, err erro
 	return f, 0, err
 }
 
-func (f *LineFilter) isRegexp() bool { return f.Op == "|~" || f.Op == "!~" }
+// expression is a text as an RE2 expression.
+func (f *LineFilter) expression(i int) (string, error) {
+	switch text := f.Texts[i]; f.Op[1] {
+	case '=':
+		return regexp.QuoteMeta(text), nil
+	case '>':
+		return patternExpression(text)
+	default:
+		_, err := regexp.Compile(text)
+		return text, err
+	}
+}
 
-// Single returns the filter as one of a single text: several are an expression of alternatives.
+// Single returns the filter as one of a single text, by one of |= != |~ !~: several are an expression of alternatives.
 func (f *LineFilter) Single() (op, text string) {
-	if len(f.Texts) == 1 {
+	if f.Op[1] == '=' && len(f.Texts) == 1 {
 		return f.Op, f.Texts[0]
 	}
 	parts := make([]string, len(f.Texts))
-	for i, t := range f.Texts {
-		parts[i] = "(?:" + t + ")"
-		if !f.isRegexp() {
-			parts[i] = regexp.QuoteMeta(t)
+	for i := range f.Texts {
+		// The constructor has looked at each.
+		parts[i], _ = f.expression(i)
+		if f.Op[1] == '~' && len(parts) > 1 {
+			parts[i] = "(?:" + parts[i] + ")"
 		}
 	}
-	return map[bool]string{true: "|~", false: "!~"}[f.Op[0] == '|'], strings.Join(parts, "|")
+	return f.Op[:1] + "~", strings.Join(parts, "|")
 }
+
+// patternExpression is a pattern as an expression for the whole line: <_> stands for at least one character.
+func patternExpression(text string) (string, error) {
+	lits := strings.Split(text, "<_>")
+	for i, lit := range lits {
+		if capture.MatchString(lit) {
+			return "", errors.New("a pattern filter names no labels: write <_>, or use the stage pattern")
+		}
+		if lit == "" && i > 0 && i < len(lits)-1 {
+			return "", errors.New("two <_> need a text between them")
+		}
+		lits[i] = regexp.QuoteMeta(lit)
+	}
+	return `\A(?s:` + strings.Join(lits, ".+") + `)\z`, nil
+}
+
+var capture = regexp.MustCompile(`<[a-zA-Z_][a-zA-Z0-9_]*>`)
 
 // String implements Stage.
 func (f *LineFilter) String() string {

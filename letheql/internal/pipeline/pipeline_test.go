@@ -111,15 +111,21 @@ func second[T any](_ T, err error) error { return err }
 
 func TestLineFormat(t *testing.T) {
 	for text, want := range map[string]string{
-		`{{.a}} {{.pod}} {{.none}}.`:                                                                "Value web-1 .",
-		`{{.a | lower | trunc 3}}{{trunc -2 .a}}`:                                                   "value"[:3] + "ue",
-		`{{if eq .a "Value"}}y{{else}}n{{end}}{{with .b}}{{.}}{{end}}`:                              "yb",
-		`{{__line__ | replace "i" "o"}}`:                                                            "a lone",
-		`{{__timestamp__ | date "15:04:05.000000000"}}`:                                             "09:00:00.000000005",
-		`{{default "d" .none}}{{substr 1 3 .a}}{{substr 4 99 .a}}`:                                  "dale",
-		`{{regexReplaceAll "[aeiou]" .a "_"}}{{title .b}}`:                                          "V_l__B",
-		`{{trim "  x "}}{{trimAll "-" "--y-"}}{{trimPrefix "V" .a}}{{trimSuffix "e" .a}}{{len .a}}`: "xyalueValu5",
-		`{{$x := .a}}{{$x}}{{$.b}}{{contains "al" .a}}{{hasPrefix "V" .a}}{{hasSuffix "V" .a}}`:     "Valuebtruetruefalse",
+		`{{.a}} {{.pod}} {{.none}}.`:                                                                   "Value web-1 .",
+		`{{.a | lower | trunc 3}}{{trunc -2 .a}}`:                                                      "value"[:3] + "ue",
+		`{{if eq .a "Value"}}y{{else}}n{{end}}{{with .b}}{{.}}{{end}}`:                                 "yb",
+		`{{__line__ | replace "i" "o"}}`:                                                               "a lone",
+		`{{__timestamp__ | date "15:04:05.000000000"}}`:                                                "09:00:00.000000005",
+		`{{default "d" .none}}{{substr 1 3 .a}}{{substr 4 99 .a}}`:                                     "dale",
+		`{{regexReplaceAll "[aeiou]" .a "_"}}{{title .b}}`:                                             "V_l__B",
+		`{{regexReplaceAll "(l)" .a "<$1>"}}{{regexReplaceAllLiteral "l" .a "$1"}}{{count "[ae]" .a}}`: "Va<l>ueVa$1ue2",
+		`{{title "écoles d'été_x y2z"}}{{trunc 2 "한글날"}}{{trunc -1 "한글날"}}{{substr 1 2 "한글날"}}{{substr 2 1 "abc"}}{{trunc -9 "ab"}}`:                    "Écoles D'été_x Y2z한글날글ab",
+		`{{alignLeft 3 .b}}|{{alignRight 3 .b}}|{{alignLeft 2 "한글날"}}|{{alignRight 2 "한글날"}}`:                                                           "b  |  b|한글|글날",
+		`{{"a b/&" | urlencode}}{{urldecode "a%20b"}}{{b64enc "é"}}{{b64dec "w6k="}}`:                                                                   "a+b%2F%26a bw6k=é",
+		`{{add "2" 3}} {{sub 1 "2"}} {{mul 2 2.9}} {{div 7 2}} {{mod 7 "4"}} {{divf 1 4}} {{round "2.345" 2}} {{ceil 1.2}} {{floor "x"}} {{int "7.9"}}`: "5 -1 4 3 3 0.25 2.35 2 0 7",
+		`{{duration_seconds "1h30m"}} {{bytes "2KB"}} {{__timestamp__ | unixEpoch}} {{__timestamp__ | unixEpochNanos}}`:                                 "5400 2000 1772355600 1772355600000000005",
+		`{{trim "  x "}}{{trimAll "-" "--y-"}}{{trimPrefix "V" .a}}{{trimSuffix "e" .a}}{{len .a}}`:                                                     "xyalueValu5",
+		`{{$x := .a}}{{$x}}{{$.b}}{{contains "al" .a}}{{hasPrefix "V" .a}}{{hasSuffix "V" .a}}`:                                                         "Valuebtruetruefalse",
 		``: "",
 	} {
 		s := must[*LineFormat](t)(NewLineFormat(text))
@@ -134,7 +140,13 @@ func TestLineFormat(t *testing.T) {
 
 // A template that fails leaves the line as it was.
 func TestLineFormatFails(t *testing.T) {
-	for _, text := range []string{`{{replace "" "x" .a}}`, `{{regexReplaceAll "(" .a ""}}`, `{{.a.b}}`, strings.Repeat(`{{.a}}`, 2000)} {
+	long := strings.Repeat("y", 2000)
+	for _, text := range []string{
+		// Nothing is made that is longer than a line may be, whatever becomes of it.
+		`{{replace "x" "` + long + `" .a | trunc 1}}`, `{{regexReplaceAll "x" .a "` + long + `" | trunc 1}}`,
+		`{{regexReplaceAll ".*" .a "` + strings.Repeat("$0", 2000) + `" | trunc 1}}`, `{{alignLeft 99999999 .a | trunc 1}}`, `{{div 1 .none}}`,
+		`{{replace "" "x" .a}}`, `{{regexReplaceAll "(" .a ""}}`, `{{.a.b}}`, strings.Repeat(`{{.a}}`, 2000),
+	} {
 		s := must[*LineFormat](t)(NewLineFormat(text))
 		e := newEntry("a line")
 		e.Extract([]byte("a"), []byte(strings.Repeat("x", 1000)))
@@ -230,6 +242,27 @@ func TestBoundsOfAnEntry(t *testing.T) {
 	e.Reset([]byte("x"), 0, row{})
 	if labelsOf(e) != "" || e.Failed() {
 		t.Errorf("labels of the line before: %s", labelsOf(e))
+	}
+}
+
+// A line that is nested deeper than labels are made of takes no more time and memory than another.
+func TestDeepJSON(t *testing.T) {
+	e := newEntry(strings.Repeat(`{"k":`, MaxJSONDepth+1) + "1" + strings.Repeat("}", MaxJSONDepth) + `,"b":2}`)
+	must[*JSON](t)(NewJSON(nil)).Process(e)
+	if got := labelsOf(e); got != "b=2" {
+		t.Errorf("got %s", got)
+	}
+	e = newEntry(strings.Repeat(`{"k":`, MaxJSONDepth) + "1" + strings.Repeat("}", MaxJSONDepth))
+	must[*JSON](t)(NewJSON(nil)).Process(e)
+	if got := labelsOf(e); got != strings.Repeat("k_", MaxJSONDepth-1)+"k=1" {
+		t.Errorf("got %s", got)
+	}
+	key := strings.Repeat("k", 95)
+	e = newEntry(strings.Repeat(`{"`+key+`":`, 9000) + "1" + strings.Repeat("}", 9000))
+	stage := must[*JSON](t)(NewJSON(nil))
+	perLine := testing.AllocsPerRun(1, func() { stage.Process(e) })
+	if perLine > 200 || e.Failed() {
+		t.Errorf("%v allocations, %s", perLine, labelsOf(e))
 	}
 }
 

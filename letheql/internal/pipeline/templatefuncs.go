@@ -1,0 +1,237 @@
+package pipeline
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// funcs are the functions of a template: those of LogQL that work on text and numbers.
+func funcs(b *bound) template.FuncMap {
+	all := template.FuncMap{
+		"__line__":      func() string { return string(b.entry.Line) },
+		"__timestamp__": func() time.Time { return time.Unix(0, b.entry.Time).UTC() },
+		"date":          func(layout string, t time.Time) string { return t.Format(layout) },
+		"unixEpoch":     func(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) },
+		"unixEpochMillis": func(t time.Time) string {
+			return strconv.FormatInt(t.UnixMilli(), 10)
+		},
+		"unixEpochNanos":         func(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) },
+		"regexReplaceAll":        func(re, s, to string) (string, error) { return b.exprs.replace(re, s, to, false) },
+		"regexReplaceAllLiteral": func(re, s, to string) (string, error) { return b.exprs.replace(re, s, to, true) },
+		"count":                  func(re, s string) (int, error) { return b.exprs.count(re, s) },
+	}
+	for _, some := range []template.FuncMap{textFuncs(), numberFuncs()} {
+		for name, f := range some {
+			all[name] = f
+		}
+	}
+	return all
+}
+
+func textFuncs() template.FuncMap {
+	return template.FuncMap{
+		"lower": strings.ToLower, "upper": strings.ToUpper, "ToLower": strings.ToLower, "ToUpper": strings.ToUpper,
+		"title":      title,
+		"trim":       strings.TrimSpace,
+		"trimAll":    func(cut, s string) string { return strings.Trim(s, cut) },
+		"trimPrefix": func(p, s string) string { return strings.TrimPrefix(s, p) },
+		"trimSuffix": func(p, s string) string { return strings.TrimSuffix(s, p) },
+		"contains":   func(sub, s string) bool { return strings.Contains(s, sub) },
+		"hasPrefix":  func(p, s string) bool { return strings.HasPrefix(s, p) },
+		"hasSuffix":  func(p, s string) bool { return strings.HasSuffix(s, p) },
+		"replace":    replace,
+		"trunc":      trunc,
+		"substr":     substr,
+		"alignLeft":  func(n int, s string) (string, error) { return align(n, s, false) },
+		"alignRight": func(n int, s string) (string, error) { return align(n, s, true) },
+		"default":    func(d, s string) string { return map[bool]string{true: d, false: s}[s == ""] },
+		"b64enc":     func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+		"b64dec": func(s string) (string, error) {
+			d, err := base64.StdEncoding.DecodeString(s)
+			return string(d), err
+		},
+		"urlencode": url.QueryEscape,
+		"urldecode": url.QueryUnescape,
+	}
+}
+
+// numberFuncs compute. A label is text: int and float64 make a number of it, and of text that is none they make 0, as LogQL's do.
+func numberFuncs() template.FuncMap {
+	return template.FuncMap{
+		"int":     func(v any) int64 { return int64(toFloat(v)) },
+		"float64": toFloat,
+		"add":     func(a, b any) int64 { return toInt(a) + toInt(b) },
+		"sub":     func(a, b any) int64 { return toInt(a) - toInt(b) },
+		"mul":     func(a, b any) int64 { return toInt(a) * toInt(b) },
+		"div":     func(a, b any) (int64, error) { return divide(toInt(a), toInt(b), false) },
+		"mod":     func(a, b any) (int64, error) { return divide(toInt(a), toInt(b), true) },
+		"addf":    func(a, b any) float64 { return toFloat(a) + toFloat(b) },
+		"subf":    func(a, b any) float64 { return toFloat(a) - toFloat(b) },
+		"mulf":    func(a, b any) float64 { return toFloat(a) * toFloat(b) },
+		"divf":    func(a, b any) float64 { return toFloat(a) / toFloat(b) },
+		"floor":   func(v any) float64 { return math.Floor(toFloat(v)) },
+		"ceil":    func(v any) float64 { return math.Ceil(toFloat(v)) },
+		"round": func(v any, digits int) float64 {
+			scale := math.Pow10(digits)
+			return math.Round(toFloat(v)*scale) / scale
+		},
+		"bytes":            parseBytes,
+		"duration":         parseDuration,
+		"duration_seconds": parseDuration,
+	}
+}
+
+func toFloat(v any) float64 {
+	f, err := strconv.ParseFloat(fmt.Sprint(v), 64)
+	if err != nil {
+		return 0
+	}
+	return f
+}
+
+func toInt(v any) int64 {
+	if n, err := strconv.ParseInt(fmt.Sprint(v), 10, 64); err == nil {
+		return n
+	}
+	return int64(toFloat(v))
+}
+
+func divide(a, b int64, rest bool) (int64, error) {
+	switch {
+	case b == 0:
+		return 0, errors.New("division by zero")
+	case rest:
+		return a % b, nil
+	}
+	return a / b, nil
+}
+
+// expressions are those that a template has compiled; one goroutine uses them at a time.
+type expressions map[string]*regexp.Regexp
+
+// maxExpressions bounds how many are remembered: an expression may come out of a line.
+const maxExpressions = 64
+
+func (x *expressions) compile(text string) (*regexp.Regexp, error) {
+	if re, ok := (*x)[text]; ok {
+		return re, nil
+	}
+	re, err := regexp.Compile(text)
+	if err != nil {
+		return nil, err
+	}
+	if *x == nil || len(*x) >= maxExpressions {
+		*x = expressions{}
+	}
+	(*x)[text] = re
+	return re, nil
+}
+
+// replace refuses a result that may be longer than a template's text before it is made.
+func (x *expressions) replace(expr, s, to string, literal bool) (string, error) {
+	re, err := x.compile(expr)
+	if err != nil {
+		return "", err
+	}
+	groups := strings.Count(to, "$")
+	if literal {
+		groups = 0
+	}
+	// The greatest length that any matches could give costs nothing to know; most texts are far below it.
+	if most := len(s) + (len(s)+1)*len(to) + groups*len(s); most > MaxFormatBytes {
+		n, matched := 0, 0
+		for _, m := range re.FindAllStringIndex(s, -1) {
+			n, matched = n+1, matched+m[1]-m[0]
+		}
+		if len(s)-matched+n*len(to)+groups*matched > MaxFormatBytes {
+			return "", errLong
+		}
+	}
+	if literal {
+		return re.ReplaceAllLiteralString(s, to), nil
+	}
+	return re.ReplaceAllString(s, to), nil
+}
+
+func (x *expressions) count(expr, s string) (int, error) {
+	re, err := x.compile(expr)
+	if err != nil {
+		return 0, err
+	}
+	return len(re.FindAllStringIndex(s, -1)), nil
+}
+
+// replace refuses to multiply a line: by replacing nothing, or by a text that makes it longer than a template's.
+func replace(from, to, s string) (string, error) {
+	if from == "" {
+		return "", errors.New("replace: nothing to replace")
+	}
+	if len(s)+strings.Count(s, from)*(len(to)-len(from)) > MaxFormatBytes {
+		return "", errLong
+	}
+	return strings.ReplaceAll(s, from, to), nil
+}
+
+// title makes the first letter of each word a capital.
+func title(s string) string {
+	before := ' '
+	return strings.Map(func(r rune) rune {
+		first := !unicode.IsLetter(before) && !unicode.IsDigit(before) && before != '_' && before != '\''
+		before = r
+		if first {
+			return unicode.ToTitle(r)
+		}
+		return r
+	}, s)
+}
+
+// trunc keeps the first n characters, or the last where n is negative.
+func trunc(n int, s string) string {
+	if n < 0 {
+		return s[offset(s, max(0, utf8.RuneCountInString(s)+n)):]
+	}
+	return s[:offset(s, n)]
+}
+
+// substr keeps the characters from one number up to, not including, another.
+func substr(from, to int, s string) string {
+	begin := offset(s, max(from, 0))
+	return s[begin:max(begin, offset(s, max(to, 0)))]
+}
+
+// offset is where the character n begins, the end of s where it has fewer.
+func offset(s string, n int) int {
+	for i := range s {
+		if n == 0 {
+			return i
+		}
+		n--
+	}
+	return len(s)
+}
+
+// align fills or cuts a text to n characters.
+func align(n int, s string, right bool) (string, error) {
+	have := utf8.RuneCountInString(s)
+	switch {
+	case n < 0 || n > MaxFormatBytes:
+		return "", errLong
+	case have >= n && right:
+		return trunc(-n, s), nil
+	case have >= n:
+		return trunc(n, s), nil
+	case right:
+		return strings.Repeat(" ", n-have) + s, nil
+	}
+	return s + strings.Repeat(" ", n-have), nil
+}
