@@ -190,5 +190,9 @@ func (q *query) countPlan(p *plan) {
 		c.rawObjects.Add(int64(len(t.raw)))
 		c.rawBytes.Add(t.rawBytes)
 	}
+	if q.store.limit > 0 {
+		text := q.outlook(p)
+		q.store.outlook.Store(&text)
+	}
 	q.planned = q.s.opts.Now()
 }

@@ -337,6 +337,21 @@ func TestLimits(t *testing.T) {
 	if _, err := collect(t.Context(), tight, all(), nil); !errors.Is(err, letheql.ErrLimit) {
 		t.Errorf("more bytes than the query may fetch: %v", err)
 	}
+	late := w.put(podDefault, rows[:1000])
+	arrived, err := w.bucket.Stat(t.Context(), late.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := func() time.Time { return arrived.LastModified.Add(90 * time.Minute) }
+	_, err = collect(t.Context(), newScanner(t, w.bucket, scan.Options{MaxBytes: 2000, Now: now}), all(), nil)
+	for _, part := range []string{
+		"query.max_bytes is 2.0 KiB, and it needs up to ", " of 1 target; a shorter range or a matcher on pod would cut that",
+		" of it are backlog: the compactor is 1 object and 90 minutes behind",
+	} {
+		if !errors.Is(err, letheql.ErrLimit) || !strings.Contains(err.Error(), part) {
+			t.Errorf("%v: want %q", err, part)
+		}
+	}
 }
 
 // TestReadsNoMoreThanItMust: the newest lines of many hours come from the last hour, and a rare word from the pages that have it.

@@ -142,6 +142,8 @@ type counted struct {
 	r                  objstore.Reader
 	limit              int64
 	lists, gets, bytes atomic.Int64
+	// outlook says of a plan what it needs and what would cut it; nil before there is one.
+	outlook atomic.Pointer[string]
 }
 
 // List implements objstore.Reader.
@@ -194,9 +196,13 @@ func (b *countedBody) Read(p []byte) (int, error) {
 
 // check returns an error where more was fetched than the query may.
 func (c *counted) check() error {
-	if total := c.bytes.Load(); c.limit > 0 && total > c.limit {
-		return fmt.Errorf("%w: it has fetched %d bytes, the limit is %d; a shorter range, or a matcher on namespace or pod, would cut that",
-			letheql.ErrLimit, total, c.limit)
+	total := c.bytes.Load()
+	if c.limit == 0 || total <= c.limit {
+		return nil
 	}
-	return nil
+	outlook := ""
+	if o := c.outlook.Load(); o != nil {
+		outlook = *o
+	}
+	return fmt.Errorf("%w: it has fetched %s, query.max_bytes is %s%s", letheql.ErrLimit, bytesText(total), bytesText(c.limit), outlook)
 }
