@@ -59,6 +59,8 @@ func classify(err error) (int, errorType) {
 		return http.StatusTooManyRequests, unavailable
 	case errors.As(err, &tooBig):
 		return http.StatusRequestEntityTooLarge, badData
+	case errors.As(err, &query) && query.Eval:
+		return http.StatusUnprocessableEntity, execution
 	case errors.As(err, &request), errors.As(err, &query), errors.Is(err, letheql.ErrAsked):
 		return http.StatusBadRequest, badData
 	case errors.Is(err, letheql.ErrLimit):

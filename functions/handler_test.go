@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"mime/multipart"
 	"net/http"
 	"net/url"
@@ -61,7 +62,11 @@ func TestValuesAreThoseOfPrometheus(t *testing.T) {
 		want string
 	}{
 		{letheql.Result{Type: letheql.VectorResult, Value: promql.Vector{{Metric: metric, T: at, F: 3}}}, `"resultType":"vector","result":[{"metric":{"pod":"web-1"},"value":[1772366400,"3"]}]`},
-		{letheql.Result{Type: letheql.MatrixResult, Value: promql.Matrix{{Metric: metric, Floats: []promql.FPoint{{T: at, F: 0.5}, {T: at + 1500, F: 1}}}}}, `"resultType":"matrix","result":[{"metric":{"pod":"web-1"},"values":[[1772366400,"0.5"],[1772366401.5,"1"]]}]`},
+		{letheql.Result{Type: letheql.MatrixResult, Value: promql.Matrix{{Metric: metric, Floats: []promql.FPoint{{T: at, F: 0.5}, {T: at + 1500, F: 1}}}}}, `"resultType":"matrix","result":[{"metric":{"pod":"web-1"},"values":[[1772366400,"0.5"],[1772366401.500,"1"]]}]`},
+		{letheql.Result{Type: letheql.MatrixResult, Value: promql.Matrix{
+			{Floats: []promql.FPoint{{T: -1, F: 1e21}, {T: 1, F: 1e20}, {T: 20, F: 1e-7}, {T: 0, F: math.Inf(-1)}}},
+			{Metric: labels.FromStrings("a", "한\"\n", "b", "c"), Floats: []promql.FPoint{{T: -1001, F: math.NaN()}}},
+		}}, `"result":[{"metric":{},"values":[[-0.001,"1e+21"],[0.001,"100000000000000000000"],[0.020,"1e-07"],[0,"-Inf"]]},{"metric":{"a":"한\"\n","b":"c"},"values":[[-1.001,"NaN"]]}]`},
 		{letheql.Result{Type: letheql.ScalarResult, Value: promql.Scalar{T: at, V: 1772366400}}, `"resultType":"scalar","result":[1772366400,"1772366400"]`},
 		{letheql.Result{Type: letheql.StringResult, Value: promql.String{T: at, V: "a\"b"}}, `"resultType":"string","result":[1772366400,"a\"b"]`},
 	} {
@@ -80,6 +85,7 @@ func TestErrors(t *testing.T) {
 		class  string
 	}{
 		{"query", fmt.Errorf("around: %w", &letheql.Error{Line: 1, Col: 24, Msg: "unexpected end of input inside braces"}), 400, "bad_data"},
+		{"evaluation", fmt.Errorf("around: %w", &letheql.Error{Pos: -1, Eval: true, Msg: "many-to-many matching not allowed"}), 422, "execution"},
 		{"limit", fmt.Errorf("%w: it needs 5 GB", letheql.ErrLimit), 422, "execution"},
 		{"asked", fmt.Errorf("%w: 20,000 points", letheql.ErrAsked), 400, "bad_data"},
 		{"timeout", fmt.Errorf("scan: %w", context.DeadlineExceeded), 503, "timeout"},
@@ -163,8 +169,8 @@ func TestAbsentParametersStayAbsent(t *testing.T) {
 	if q := e.last(); q.Step != 15*time.Second {
 		t.Errorf("%+v", q)
 	}
-	get(t, s, "/api/v1/query_range?query=x&start=1&end=2&step=0.5")
-	if q := e.last(); q.Step != 500*time.Millisecond {
+	get(t, s, "/api/v1/query_range?query=x&start=1&end=2&step=263.006")
+	if q := e.last(); q.Step != 263006*time.Millisecond {
 		t.Errorf("%+v", q)
 	}
 }

@@ -78,7 +78,8 @@ func (f form) duration(name string) (time.Duration, error) {
 		if math.IsNaN(ns) || ns <= 0 || ns > math.MaxInt64/2 {
 			return 0, badRequestf("invalid parameter %q: %q is not a positive number of seconds", name, s)
 		}
-		return time.Duration(ns), nil
+		// Rounded, since 263.006 times a thousand million is a little less than the whole number it stands for.
+		return time.Duration(math.Round(ns)), nil
 	}
 	d, err := model.ParseDuration(s)
 	if err != nil || d <= 0 {

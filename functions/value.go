@@ -25,9 +25,9 @@ func valueBody(res *letheql.Result, most int) success {
 	d := data{ResultType: res.Type, Stats: statsOf(res.Stats)}
 	switch v := res.Value.(type) {
 	case promql.Vector:
-		d.Result, truncated = first(v, most)
+		d.Result, truncated = first(vector(v), most)
 	case promql.Matrix:
-		d.Result, truncated = first(v, most)
+		d.Result, truncated = first(matrix(v), most)
 	default:
 		d.Result = v
 	}

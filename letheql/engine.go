@@ -23,7 +23,7 @@ type Options struct {
 	// IngestDelay is how long a line may take from its container to the bucket. A query for lines without a time ends that long before
 	// now; 2m. Negative: no delay.
 	IngestDelay time.Duration
-	// MaxPoints is the greatest number of steps of a range query; 11,000.
+	// MaxPoints is the greatest number of steps between the points of a range query; 11,000.
 	MaxPoints int
 	// MaxSeries is the greatest number of series that one selector of a metric query may give; 10,000.
 	MaxSeries int

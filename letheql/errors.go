@@ -14,7 +14,9 @@ type Error struct {
 	Pos int
 	// Line and Col count from 1, Col in bytes as PromQL's errors do; 0 where there is no position.
 	Line, Col int
-	Msg       string
+	// Eval: the query reads well, but the values that it met do not fit it, as where series match several others.
+	Eval bool
+	Msg  string
 }
 
 // Error returns "1:24: parse error: …" where there is a position, as PromQL writes it, else the message.

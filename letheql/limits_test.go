@@ -34,9 +34,9 @@ func TestLimits(t *testing.T) {
 	}{
 		{"query bytes", letheql.Options{MaxQueryBytes: 4}, letheql.Options{MaxQueryBytes: 5}, letheql.Request{Query: "pod{}"}, "the query is 5 bytes long, at most 4 are allowed"},
 		{
-			"points", letheql.Options{MaxPoints: 60}, letheql.Options{MaxPoints: 61},
+			"points", letheql.Options{MaxPoints: 59}, letheql.Options{MaxPoints: 60},
 			letheql.Request{Query: "rate(pod{}[1m])", Start: noon.Add(-time.Minute), End: noon, Step: time.Second},
-			"step 1s gives 61 points a series, at most 60 are allowed: use a longer step or a shorter range",
+			"step 1s gives 60 points a series, at most 59 are allowed: use a longer step or a shorter range",
 		},
 		{
 			"series", letheql.Options{MaxSeries: 2}, letheql.Options{MaxSeries: 3}, letheql.Request{Query: "rate(pod{}[1m])"},

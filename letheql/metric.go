@@ -45,7 +45,7 @@ func (e *Engine) queryMetric(ctx context.Context, expr Expr, r Request) (*Result
 	}
 	q, err := e.promQuery(ctx, data, root.String(), r, g)
 	if err != nil {
-		return nil, execError(ctx, err)
+		return nil, userError("%s", err)
 	}
 	out := q.Exec(ctx)
 	if out.Err != nil {
@@ -76,7 +76,8 @@ func (e *Engine) grid(r Request) (grid, error) {
 		return grid{}, userError("step %s is below a millisecond", r.Step)
 	}
 	g := grid{r.Start.UnixMilli(), r.End.UnixMilli(), step.Milliseconds()}
-	if n := g.points(); n > int64(e.o.MaxPoints) {
+	// As in Prometheus, a range of 11,000 steps passes, although it has one point more.
+	if n := g.points() - 1; n > int64(e.o.MaxPoints) {
 		return grid{}, fmt.Errorf("%w: step %s gives %d points a series, at most %d are allowed: use a longer step or a shorter range", ErrAsked, step, n, e.o.MaxPoints)
 	}
 	return g, nil
@@ -210,5 +211,5 @@ func execError(ctx context.Context, err error) error {
 	case errors.As(err, &bug):
 		return err
 	}
-	return userError("%s", err)
+	return &Error{Pos: -1, Eval: true, Msg: err.Error()}
 }
