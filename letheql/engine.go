@@ -143,6 +143,8 @@ type Result struct {
 	// Rows are the lines of a result of type Logs. They are read from the source while they are iterated over, once. The iteration stops at
 	// the first error, which comes with a zero row: the rows before it are then not the whole answer. Log is valid until the next step.
 	Rows iter.Seq2[LogRow, error]
+	// Staged: the query has stages, which may take labels out of the lines. Without them no row has any.
+	Staged bool
 	// Value is a promql.Vector, Matrix, Scalar or String for the other types.
 	Value parser.Value
 	// Warnings and Infos are for the user to read. With Rows they are complete when the iteration has ended.

@@ -81,7 +81,7 @@ func (e *Engine) queryLogs(ctx context.Context, expr Expr, r Request) (*Result, 
 	if err != nil {
 		return nil, err
 	}
-	res := &Result{Type: Logs, Stats: &Stats{}}
+	res := &Result{Type: Logs, Stats: &Stats{}, Staged: len(lq.run) > 0}
 	switch {
 	case r.Direction != nil:
 		lq.q.Direction = *r.Direction

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +17,6 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"lethe/functions"
-	"lethe/internal/record"
 	"lethe/internal/render"
 	"lethe/letheql"
 )
@@ -29,6 +27,8 @@ type printer struct {
 	format string
 	zone   *time.Location
 	clock  *render.Clock
+	// most is how many bytes of an answer may be held, where it cannot be printed as it comes.
+	most int64
 	// width of a chart in characters, and whether it has colours.
 	width   int
 	colours bool
@@ -36,6 +36,7 @@ type printer struct {
 
 func (p *program) printer() *printer {
 	o := newPrinter(p.stdout, p.args.Output.Word, p.zone())
+	o.most = int64(p.config.Query.MaxMemory)
 	o.width, o.colours = screen(p.stdout)
 	return o
 }
@@ -65,7 +66,7 @@ func (o *printer) result(res *letheql.Result) error {
 	case o.format == "json":
 		err = functions.Encode(o.w, res)
 	case res.Type == letheql.Logs:
-		err = o.rows(res.Rows)
+		err = o.rows(res)
 	default:
 		err = o.value(res.Value)
 	}
@@ -76,11 +77,14 @@ func (o *printer) result(res *letheql.Result) error {
 }
 
 // rows prints lines as they come. What was printed before an error stays printed.
-func (o *printer) rows(rows iter.Seq2[letheql.LogRow, error]) error {
-	if o.format == "csv" {
-		return o.rowsCSV(rows)
+func (o *printer) rows(res *letheql.Result) error {
+	switch {
+	case o.format == "csv" && res.Staged:
+		return o.rowsWithLabelsCSV(res.Rows)
+	case o.format == "csv":
+		return o.rowsCSV(res.Rows)
 	}
-	for r, err := range rows {
+	for r, err := range res.Rows {
 		if err != nil {
 			return flushed(o.w, err)
 		}
@@ -107,38 +111,6 @@ func (o *printer) appendRow(dst []byte, r *letheql.LogRow) []byte {
 		return render.AppendObject(dst, &r.Row, r.Extracted, o.clock)
 	}
 	return render.AppendText(dst, &r.Row, o.clock)
-}
-
-// rowsCSV prints a header for the kind of the first line; labels that stages took out of the lines are left out.
-func (o *printer) rowsCSV(rows iter.Seq2[letheql.LogRow, error]) error {
-	w := csv.NewWriter(o.w)
-	begun := false
-	for r, err := range rows {
-		if err != nil {
-			w.Flush()
-			return flushed(o.w, err)
-		}
-		header, line := rowFields(&r.Row, o.clock)
-		if !begun {
-			begun = true
-			if err := w.Write(header); err != nil {
-				return err
-			}
-		}
-		if err := w.Write(line); err != nil {
-			return err
-		}
-	}
-	w.Flush()
-	return w.Error()
-}
-
-func rowFields(r *record.Row, clock *render.Clock) (header, line []string) {
-	at := string(clock.Append(nil, r.Time))
-	if r.Namespace != "" {
-		return []string{"time", "namespace", "pod", "container", "log"}, []string{at, r.Namespace, r.Pod, r.Container, string(r.Log)}
-	}
-	return []string{"time", "node", "process", "log"}, []string{at, r.Node, r.Process, string(r.Log)}
 }
 
 // point is one number of a vector or matrix.
