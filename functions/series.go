@@ -109,7 +109,7 @@ func (h *handler) each(r *http.Request, s scope, stream, node bool, visit func(l
 	noteOf(r.Context()).stats = stats
 	for _, one := range s.selections {
 		found, err := h.o.Source.Series(r.Context(), letheql.Select{
-			Kind: one.kind, Matchers: one.matchers, Start: s.start.UnixNano(), End: s.end.UnixNano(), NeedStream: stream, NeedNode: node,
+			Kind: one.kind, Matchers: one.matchers, Start: letheql.UnixNano(s.start), End: letheql.UnixNano(s.end), NeedStream: stream, NeedNode: node,
 		}, stats)
 		if err != nil {
 			return err

@@ -80,10 +80,11 @@ func TestAnswers(t *testing.T) {
 		"/api/v1/label/stream/values":                                         `["stderr"]`,
 		"/api/v1/label/node/values":                                           `["node01","worker1"]`,
 		"/api/v1/label/process/values":                                        `["kubelet"]`,
-		"/api/v1/label/nothing/values":                                        `[]`,
-		"/api/v1/series?match[]=pod%7Bpod%3D~%22web.*%22%7D&match[]=node":     `[{"__name__":"node","node":"node01","process":"kubelet"},{"__name__":"pod","container":"nginx","namespace":"default","pod":"web-1"}]`,
-		"/api/v1/series?match[]=%7Bnamespace%3D%22kube-system%22%7D":          `[{"__name__":"pod","container":"coredns","namespace":"kube-system","pod":"dns-1"}]`,
-		"/api/v1/series?match[]=up":                                           `[]`,
+		"/api/v1/label/process/values?start=0001-01-01T00:00:00Z&end=9999-12-31T23:59:59Z": `["kubelet"]`,
+		"/api/v1/label/nothing/values":                                    `[]`,
+		"/api/v1/series?match[]=pod%7Bpod%3D~%22web.*%22%7D&match[]=node": `[{"__name__":"node","node":"node01","process":"kubelet"},{"__name__":"pod","container":"nginx","namespace":"default","pod":"web-1"}]`,
+		"/api/v1/series?match[]=%7Bnamespace%3D%22kube-system%22%7D":      `[{"__name__":"pod","container":"coredns","namespace":"kube-system","pod":"dns-1"}]`,
+		"/api/v1/series?match[]=up":                                       `[]`,
 	} {
 		status, _, body := get(t, s, path)
 		var got struct {

@@ -68,7 +68,7 @@ func TestLimits(t *testing.T) {
 		},
 		{
 			"steps of a subquery", letheql.Options{MaxSamples: 100}, letheql.Options{MaxSamples: 1000},
-			letheql.Request{Query: "max_over_time(sum(rate(pod{}[1m]))[2m:1s])"}, "the subquery [2m0s:1s] has 120 steps",
+			letheql.Request{Query: "max_over_time(sum(rate(pod{}[1m]))[2m:1s])"}, "the subquery [2m:1s] has 120 steps, at most 100 are allowed: use a longer step or a shorter range",
 		},
 	} {
 		tc.req.Now = noon

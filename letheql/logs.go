@@ -58,7 +58,7 @@ func (e *Engine) logQuery(expr Expr, r Request) (*logQuery, error) {
 		// Left open, so that two instants one lookback apart share no line.
 		start = end.Add(-lookback + 1)
 	}
-	lq.q.Start, lq.q.End = unixNano(start.Add(-vs.OriginalOffset)), unixNano(end.Add(-vs.OriginalOffset))
+	lq.q.Start, lq.q.End = UnixNano(start.Add(-vs.OriginalOffset)), UnixNano(end.Add(-vs.OriginalOffset))
 	return lq, e.checkRange(lq.q)
 }
 
@@ -231,8 +231,8 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// unixNano is t in Unix nanoseconds, cut to what fits into an int64.
-func unixNano(t time.Time) int64 {
+// UnixNano is t in Unix nanoseconds, cut to what fits into an int64: the years 1677 to 2262. It is what a Select wants.
+func UnixNano(t time.Time) int64 {
 	switch s := t.Unix(); {
 	case s > math.MaxInt64/int64(time.Second)-1:
 		return math.MaxInt64

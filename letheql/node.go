@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"lethe/internal/layout"
@@ -99,7 +100,8 @@ func (n *nodes) child(s *parser.SubqueryExpr, g grid) grid {
 		c.start += c.step
 	}
 	if p := c.points(); p > int64(n.limit) {
-		n.err = fmt.Errorf("%w: the subquery [%s:%s] has %d steps", ErrAsked, s.Range, time.Duration(c.step)*time.Millisecond, p)
+		n.err = fmt.Errorf("%w: the subquery [%s:%s] has %d steps, at most %d are allowed: use a longer step or a shorter range",
+			ErrAsked, model.Duration(s.Range), model.Duration(time.Duration(c.step)*time.Millisecond), p, n.limit)
 	}
 	return c
 }

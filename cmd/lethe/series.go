@@ -67,7 +67,7 @@ func (p *program) seriesOf(ctx context.Context, q letheql.Select) ([]labels.Labe
 	if err != nil {
 		return nil, err
 	}
-	q.Start, q.End, q.NeedStream, q.NeedNode = r.Start.UnixNano(), r.End.UnixNano(), true, true
+	q.Start, q.End, q.NeedStream, q.NeedNode = letheql.UnixNano(r.Start), letheql.UnixNano(r.End), true, true
 	return source.Series(ctx, q, &letheql.Stats{})
 }
 
