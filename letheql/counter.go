@@ -1,6 +1,7 @@
 package letheql
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -58,10 +59,10 @@ type series struct {
 	pages  []*page
 }
 
-// visit is called by the source.
-func (c *counter) visit(b *Batch) error {
+// visit is called by the source. The context ends the work of stages, which may take long over one batch.
+func (c *counter) visit(ctx context.Context, b *Batch) error {
 	if len(c.node.sel.run) > 0 {
-		return c.visitStages(b)
+		return c.visitStages(ctx, b)
 	}
 	s, err := c.find(c.key(b, ""), nil)
 	if err != nil {
@@ -98,7 +99,7 @@ func (c *counter) count(s *series, b *Batch) error {
 }
 
 // visitStages sends each line through the stages, which decide its series.
-func (c *counter) visitStages(b *Batch) error {
+func (c *counter) visitStages(ctx context.Context, b *Batch) error {
 	entry := pipeline.NewEntry(c.scope)
 	base := batchLabels{b}
 	var key []byte
@@ -106,6 +107,9 @@ func (c *counter) visitStages(b *Batch) error {
 		slot, _, _ := c.slots.find(ceilMillis(t))
 		if slot < 0 {
 			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 		entry.Reset(b.Logs[i], t, base)
 		if !c.node.sel.run.Process(entry) {

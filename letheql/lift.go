@@ -57,15 +57,25 @@ type lifter struct {
 	prev prevKind
 	// wordStart and braceStart are where the last word and the last braces begin, wordStart -1 where the braces have no name.
 	wordStart, braceStart int
-	res                   *lifted
+	// operators counts what makes the tree deeper.
+	operators int
+	res       *lifted
 }
+
+// maxOperators bounds the operators, parentheses and brackets of a query. The upstream parser takes time with the square of the depth of its
+// tree, so that a query of 64 KiB, all of it 1+1+1, would take minutes.
+const maxOperators = 5000
 
 // lift takes the filters and stages out of a query.
 func lift(src string) (*lifted, error) {
 	l := &lifter{src: src, out: []byte(src), wordStart: -1, res: &lifted{calls: map[int]string{}}}
 	for l.i < len(src) {
+		at := l.i
 		if err := l.step(); err != nil {
 			return nil, err
+		}
+		if l.operators > maxOperators {
+			return nil, errorAt(src, at, "the query has more than %d operators and parentheses", maxOperators)
 		}
 	}
 	l.res.text = string(l.out)
@@ -98,6 +108,9 @@ func (l *lifter) step() error {
 		if c == ']' {
 			l.prev = prevBracket
 		}
+		if strings.IndexByte("+-*/%^<>=!([", c) >= 0 {
+			l.operators++
+		}
 		l.i++
 	}
 	return nil
@@ -123,6 +136,9 @@ func (l *lifter) word() {
 	}
 	l.prev, l.wordStart = prevWord, start
 	name := l.src[start:l.i]
+	if keyword(name) {
+		l.operators++
+	}
 	carrier, ok := ownCalls[name]
 	if !ok {
 		return

@@ -188,6 +188,11 @@ func (e *Engine) rows(ctx context.Context, lq *logQuery, stats *Stats) iter.Seq2
 			}
 			out := LogRow{Row: row}
 			if len(lq.run) > 0 {
+				// The source looks at the context where it fetches; stages may take long over what is there.
+				if err := ctx.Err(); err != nil {
+					yield(LogRow{}, causeOf(ctx, err))
+					return
+				}
 				entry.Reset(row.Log, row.Time, &out.Row)
 				if !lq.run.Process(entry) {
 					continue

@@ -137,7 +137,7 @@ func (e *Engine) count(ctx context.Context, n *node, left *atomic.Int64, stats *
 		return nil, err
 	}
 	c := newCounter(n, e.o.MaxSeries, left)
-	err := e.src.Visit(ctx, q, stats, c.visit)
+	err := e.src.Visit(ctx, q, stats, func(b *Batch) error { return c.visit(ctx, b) })
 	var points []promql.Series
 	if err == nil {
 		points, err = c.seriesPoints(ctx)

@@ -63,7 +63,8 @@ func (n *nodes) walk(at parser.Node, g grid, path []parser.Node) {
 			return
 		}
 	}
-	path = append(path[:len(path):len(path)], at)
+	// Nobody keeps the path, so the children share it: a copy for each would take the square of the depth.
+	path = append(path, at)
 	for c := range parser.ChildrenIter(at) {
 		n.walk(c, g, path)
 	}
