@@ -120,6 +120,9 @@ func (p *pass) run(ctx context.Context) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	if upkeep {
+		p.keepBallast(ctx)
+	}
 	if !p.enough() {
 		p.mark(upkeep, sweep)
 	}

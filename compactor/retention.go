@@ -36,17 +36,20 @@ func (p *pass) retainIn(ctx context.Context, targets []stored, snaps []catalog.S
 	for _, c := range cuts {
 		byTarget[c.Target] = append(byTarget[c.Target], c)
 	}
-	freed := false
+	// What needs no put may make room for a swap.
+	room := []func() error{
+		func() error { return p.freeRaw(ctx, snaps) },
+		func() error { return p.dropBallast(ctx) },
+	}
 	for i := range snaps {
 		t := snaps[i].Target
 		if len(byTarget[t]) == 0 || !p.mine(t) {
 			continue
 		}
 		err := p.cutTarget(ctx, snaps[i], byTarget[t])
-		if errors.Is(err, ErrRetention) && !freed {
-			// What needs no put may make room for the swap.
-			freed = true
-			errs = append(errs, p.freeRaw(ctx, snaps))
+		for errors.Is(err, ErrRetention) && len(room) > 0 {
+			errs = append(errs, room[0]())
+			room = room[1:]
 			err = p.cutTarget(ctx, snaps[i], byTarget[t])
 		}
 		if err != nil {
