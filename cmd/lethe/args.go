@@ -23,6 +23,8 @@ type args struct {
 	Once      config.Bool
 	Fix       config.Bool
 	Live      config.Bool
+	Locations config.Bool
+	Symlinks  config.Text
 	Every     config.Duration
 	Write     config.Bool
 	Function  config.Text
@@ -57,6 +59,8 @@ func (a *args) table() []*config.Setting {
 		{Key: "cli.once", Usage: "one evaluation of all rules, then end", Value: &a.Once},
 		{Key: "cli.fix", Usage: "delete the objects that no manifest names", Value: &a.Fix},
 		{Key: "cli.live", Usage: "print the keys of the live objects, one a line", Value: &a.Live},
+		{Key: "cli.locations", Usage: "print where they are, s3://bucket/key or the path of the file, instead of their keys", Value: &a.Locations},
+		{Key: "cli.symlinks", Usage: "write the list into this folder instead, as a symlink manifest for each hour, which Athena and Hive read", Value: &a.Symlinks},
 		{Key: "cli.every", Usage: "do it again after each such time, until Ctrl-C; 0 is once", Value: &a.Every},
 		{Key: "cli.write", Usage: "write the result back to the file", Value: &a.Write},
 		{Key: "cli.function", Usage: "function that is served under the AWS Lambda runtime: query, compact or alert", Value: &a.Function},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -24,13 +23,17 @@ var errNothing = errors.New("there is nothing of that name in the bucket")
 func (p *program) inspectCommand() *cli.Command {
 	return &cli.Command{
 		Name: "inspect", Usage: "print what is in the bucket, in a target, or in a Parquet object", ArgsUsage: "[TARGET|KEY]",
-		Description: "Without an argument: all targets. With pod/default or node/worker1: its hours. With the key of a Parquet object: what is in it.",
-		Flags:       flags(p.config, "cli.live live", "cli.local local"),
-		Action:      p.action(0, 1, p.inspect),
+		Description: "Without an argument: all targets. With pod/default or node/worker1: its hours, or its live objects for other readers of Parquet. " +
+			"With the key of a Parquet object: what is in it.",
+		Flags:  flags(p.config, "cli.live live", "cli.locations locations", "cli.symlinks symlinks", "cli.local local"),
+		Action: p.action(0, 1, p.inspect),
 	}
 }
 
 func (p *program) inspect(ctx context.Context, args []string) error {
+	if !bool(p.args.Live) && (bool(p.args.Locations) || p.args.Symlinks != "") {
+		return usage(errors.New("--locations and --symlinks go with --live"))
+	}
 	if len(args) == 0 {
 		if p.args.Live {
 			return usage(errors.New("--live needs a target, as pod/default"))
@@ -96,16 +99,6 @@ func (p *program) inspectTarget(ctx context.Context, t layout.Target) error {
 	table = append(table, []string{"sum", strconv.Itoa(d.Blocks), strconv.FormatInt(d.Rows, 10), "", bytesText(d.Bytes)})
 	table = append(table, []string{"backlog", strconv.Itoa(d.Backlog.Objects), "", "", bytesText(d.Backlog.Bytes)})
 	return writeTable(p.stdout, table)
-}
-
-func (p *program) printLive(d *overview.Detail) error {
-	w := bufio.NewWriter(p.stdout)
-	for _, b := range d.Live {
-		if _, err := fmt.Fprintln(w, b.Key); err != nil {
-			return err
-		}
-	}
-	return w.Flush()
 }
 
 // inspectBlock prints what a Parquet object says of itself.

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,6 +81,33 @@ func open(ctx context.Context, rawURL string, opts Options) (objstore.Bucket, er
 	return nil, fmt.Errorf("the URL of the bucket has the scheme %q: it can be s3 or file", u.Scheme)
 }
 
+// Location returns what stands before a key where the whole name of an object is asked for: "s3://bucket/prefix/", or the folder with
+// a slash behind it. Errors are those of Open.
+func Location(rawURL string) (string, error) {
+	if path, ok := isPath(rawURL); ok {
+		return filepath.Clean(path) + "/", nil
+	}
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "", fmt.Errorf("%w: the URL of the bucket cannot be parsed", objstore.ErrConfig)
+	}
+	switch u.Scheme {
+	case "s3":
+		prefix := strings.Trim(u.Path, "/")
+		if prefix != "" {
+			prefix += "/"
+		}
+		return "s3://" + u.Host + "/" + prefix, nil
+	case "file":
+		path, err := filePath(u)
+		if err != nil {
+			return "", fmt.Errorf("%w: %w", objstore.ErrConfig, err)
+		}
+		return filepath.Clean(path) + "/", nil
+	}
+	return "", fmt.Errorf("%w: the URL of the bucket has the scheme %q: it can be s3 or file", objstore.ErrConfig, u.Scheme)
+}
+
 func isPath(s string) (string, bool) {
 	for _, start := range []string{"/", "./", "../"} {
 		if strings.HasPrefix(s, start) {
@@ -91,21 +119,28 @@ func isPath(s string) (string, bool) {
 
 // openFile takes an absolute path, or "." or ".." in the place of the host for one that is relative to the working folder.
 func openFile(u *url.URL, opts Options) (objstore.Bucket, error) {
-	switch {
-	case u.RawQuery != "" || u.ForceQuery:
-		return nil, errors.New("a file URL has no parameters: a question mark in the path is written %3F")
-	case u.Fragment != "" || strings.HasSuffix(u.String(), "#"):
-		return nil, errors.New("a file URL has no fragment: a # in the path is written %23")
-	case u.Host != "" && u.Host != "." && u.Host != ".." && u.Host != "localhost":
-		return nil, fmt.Errorf("the file URL has the host %q: an absolute path has three slashes, file:///PATH, a relative one is file://./PATH", u.Host)
-	case u.Path == "" && u.Host != "." && u.Host != "..":
-		return nil, errors.New("the file URL has no path")
-	}
-	path := u.Path
-	if strings.HasPrefix(u.Host, ".") {
-		path = u.Host + path
+	path, err := filePath(u)
+	if err != nil {
+		return nil, err
 	}
 	return filestore.New(path, opts.Clock)
+}
+
+func filePath(u *url.URL) (string, error) {
+	switch {
+	case u.RawQuery != "" || u.ForceQuery:
+		return "", errors.New("a file URL has no parameters: a question mark in the path is written %3F")
+	case u.Fragment != "" || strings.HasSuffix(u.String(), "#"):
+		return "", errors.New("a file URL has no fragment: a # in the path is written %23")
+	case u.Host != "" && u.Host != "." && u.Host != ".." && u.Host != "localhost":
+		return "", fmt.Errorf("the file URL has the host %q: an absolute path has three slashes, file:///PATH, a relative one is file://./PATH", u.Host)
+	case u.Path == "" && u.Host != "." && u.Host != "..":
+		return "", errors.New("the file URL has no path")
+	}
+	if strings.HasPrefix(u.Host, ".") {
+		return u.Host + u.Path, nil
+	}
+	return u.Path, nil
 }
 
 func openS3(ctx context.Context, u *url.URL) (objstore.Bucket, error) {

@@ -151,3 +151,26 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+func TestLocation(t *testing.T) {
+	for raw, want := range map[string]string{
+		"s3://logs":                         "s3://logs/",
+		"s3://logs/":                        "s3://logs/",
+		"s3://logs/clusters/a?endpoint=h:1": "s3://logs/clusters/a/",
+		"s3://logs/clusters/a/?region=r":    "s3://logs/clusters/a/",
+		"file:///var/lib/lethe":             "/var/lib/lethe/",
+		"file:///a%20b/":                    "/a b/",
+		"file://./rel":                      "rel/",
+		"/plain":                            "/plain/",
+		"../up":                             "../up/",
+	} {
+		if got, err := bucketurl.Location(raw); err != nil || got != want {
+			t.Errorf("%s: %q, %v, want %q", raw, got, err, want)
+		}
+	}
+	for _, raw := range []string{"", "bucket", "gs://b", "file://", "s3://%zz"} {
+		if got, err := bucketurl.Location(raw); !errors.Is(err, objstore.ErrConfig) {
+			t.Errorf("%s: %q, %v", raw, got, err)
+		}
+	}
+}
