@@ -9,6 +9,7 @@ GO      ?= go
 
 # Servers that the tests run beside them (never linked), and tools. Each is installed when it is missing or of another version.
 MINIO_VERSION         := v0.0.0-20260212201848-7aac2a2c5b7c
+VERSITYGW_VERSION     := v1.8.0
 ALERTMANAGER_VERSION  := v0.27.0
 HELM_VERSION          := v3.22.0
 MC_VERSION            := v0.0.0-20250313080218-cf909e1063a9
@@ -24,6 +25,7 @@ $(TOOLS)/stamps/$(2)@$(4):
 	@touch $$@
 endef
 $(eval $(call tool,MINIO,minio,github.com/minio/minio,$(MINIO_VERSION)))
+$(eval $(call tool,VERSITYGW,versitygw,github.com/versity/versitygw/cmd/versitygw,$(VERSITYGW_VERSION)))
 $(eval $(call tool,ALERTMANAGER,alertmanager,github.com/prometheus/alertmanager/cmd/alertmanager,$(ALERTMANAGER_VERSION)))
 $(eval $(call tool,HELM,helm,helm.sh/helm/v3/cmd/helm,$(HELM_VERSION)))
 $(eval $(call tool,MC,mc,github.com/minio/mc,$(MC_VERSION)))
@@ -32,6 +34,7 @@ $(eval $(call tool,GO_LICENSES,go-licenses,github.com/google/go-licenses,$(GO_LI
 
 # How tests find the servers. Outside of make, set them yourself.
 export LETHE_TEST_MINIO        ?= $(TOOLS)/bin/minio
+export LETHE_TEST_VERSITYGW    ?= $(TOOLS)/bin/versitygw
 export LETHE_TEST_ALERTMANAGER ?= $(TOOLS)/bin/alertmanager
 export LETHE_TEST_HELM         ?= $(TOOLS)/bin/helm
 export LETHE_TEST_MC           ?= $(TOOLS)/bin/mc
@@ -54,13 +57,13 @@ test-tools:
 	@$(MAKE) --no-print-directory -j test-tools-at-once
 
 .PHONY: test-tools-at-once modules
-test-tools-at-once: $(MINIO) $(ALERTMANAGER) $(HELM) $(MC) modules
+test-tools-at-once: $(MINIO) $(VERSITYGW) $(ALERTMANAGER) $(HELM) $(MC) modules
 modules:
 	@$(GO) list -deps -test ./... >/dev/null
 	@cd test/duckdb && $(GO) list -deps -test ./... >/dev/null
 
 .PHONY: test
-test: test-tools ## all tests, with the race detector, on memory, files and MinIO; PKG=./objstore/... for some
+test: test-tools ## all tests, with the race detector, on memory, files, MinIO and VersityGW; PKG=./objstore/... for some
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PKG)
 	$(if $(filter ./...,$(PKG)),$(MAKE) duckdb)
 
@@ -117,7 +120,7 @@ bench-coldstart: build ## start the function on one core, again and again; fails
 	taskset -c 0 $(BIN)/lethe-bench coldstart --binary $(BIN)/lethe --lines 100000 --namespaces 1 --duration 50m --max-ms 150 --max-mib 128 --max-size 60
 
 .PHONY: tools
-tools: $(MINIO) $(ALERTMANAGER) $(HELM) $(MC) $(GOLANGCI_LINT) $(GO_LICENSES) ## install what tests and checks need into .tools
+tools: $(MINIO) $(VERSITYGW) $(ALERTMANAGER) $(HELM) $(MC) $(GOLANGCI_LINT) $(GO_LICENSES) ## install what tests and checks need into .tools
 
 .PHONY: clean
 clean: ## remove what was built, and the tools

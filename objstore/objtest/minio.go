@@ -15,12 +15,14 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
-// Server is a running MinIO. It speaks plain HTTP.
+// Server is a running store that speaks S3, over plain HTTP.
 type Server struct {
 	// Endpoint is host:port.
 	Endpoint string
 	// User and Password are those of its root user: access key and secret key.
 	User, Password string
+	// health is the path that answers 200 when the server is ready.
+	health string
 	// lifeline is open as long as the test binary lives; the server ends with it.
 	lifeline io.Closer
 }
@@ -31,19 +33,26 @@ const (
 	serverPassword = "lethe-test-secret"
 )
 
+// minioHealth is the path that answers when a MinIO is ready.
+const minioHealth = "/minio/health/ready"
+
 // startTimeout is how long a server may take until it answers.
 const startTimeout = 2 * time.Minute
 
 // startOnce starts one server for a test binary, when the first test asks for it.
-var startOnce = sync.OnceValues(func() (Server, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	s, err := start(ctx)
-	if err != nil {
-		return Server{}, err
-	}
-	return s, s.waitReady(ctx)
-})
+var startOnce = once(start)
+
+func once(start func(context.Context) (Server, error)) func() (Server, error) {
+	return sync.OnceValues(func() (Server, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+		defer cancel()
+		s, err := start(ctx)
+		if err != nil {
+			return Server{}, err
+		}
+		return s, s.waitReady(ctx)
+	})
+}
 
 // MinIO returns a MinIO that all tests of the binary share and that ends with it, however that ends. It runs the program
 // named by LETHE_TEST_MINIO or, with the build tag "docker", a container. Where there is none the test fails.
@@ -110,7 +119,7 @@ func (s Server) waitReady(ctx context.Context) error {
 }
 
 func (s Server) ready(ctx context.Context, client *http.Client) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Endpoint+"/minio/health/ready", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Endpoint+s.health, nil)
 	if err != nil {
 		return err
 	}

@@ -25,5 +25,5 @@ func start(ctx context.Context) (Server, error) {
 	if err != nil {
 		return Server{}, err
 	}
-	return Server{Endpoint: endpoint, User: serverUser, Password: serverPassword}, nil
+	return Server{Endpoint: endpoint, User: serverUser, Password: serverPassword, health: minioHealth}, nil
 }

@@ -12,7 +12,12 @@ import (
 // S3 returns a new, empty bucket in the MinIO that the tests of this binary share.
 func S3(t testing.TB) *s3store.Bucket {
 	t.Helper()
-	s := MinIO(t)
+	return MinIO(t).Open(t)
+}
+
+// Open returns a new, empty bucket of the server.
+func (s Server) Open(t testing.TB) *s3store.Bucket {
+	t.Helper()
 	b, err := s3store.New(t.Context(), s3store.Options{Bucket: s.NewBucket(t), Endpoint: s.Endpoint, Insecure: true, Credentials: s.Credentials()})
 	if err != nil {
 		t.Fatal(err)

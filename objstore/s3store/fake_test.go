@@ -218,6 +218,7 @@ func TestBodiesOfGets(t *testing.T) {
 	}{
 		"no length":              {respond(200, "abc", "Content-Length: "), objstore.Range{}, "", errors.ErrUnsupported},
 		"a store without ranges": {respond(200, "abc"), objstore.Range{Offset: 1}, "", errors.ErrUnsupported},
+		"end of an empty object": {respond(206, ""), objstore.Range{Offset: -5}, "", nil},
 		"part":                   {respond(206, "bc", "Content-Range: bytes 1-2/3"), objstore.Range{Offset: 1}, "bc", nil},
 		"wrong checksum": {
 			respond(200, "abc", "X-Amz-Checksum-Type: FULL_OBJECT", "X-Amz-Checksum-Crc32c: AAAAAA=="), objstore.Range{}, "", errChecksum,

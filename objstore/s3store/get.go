@@ -98,6 +98,10 @@ func extent(h http.Header, ranged bool) (length, total int64, err error) {
 		return length, length, nil
 	}
 	_, size, ok := strings.Cut(h.Get("Content-Range"), "/")
+	if !ok && length == 0 {
+		// The whole of an empty object, which some stores give for its last bytes.
+		return 0, 0, nil
+	}
 	if !ok {
 		return 0, 0, fmt.Errorf("the store does not serve ranges: Content-Range is %q: %w", h.Get("Content-Range"), errors.ErrUnsupported)
 	}

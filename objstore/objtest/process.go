@@ -1,0 +1,68 @@
+package objtest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+)
+
+// process is a server that runs beside the tests, as a program that the Makefile installs.
+type process struct {
+	// variable of the environment that names the program.
+	variable string
+	// run is a shell command: $0 is the program, $1 the address to listen on, $2 a folder of its own.
+	run string
+	env []string
+	// health is the path that answers 200 when it is ready.
+	health string
+}
+
+// supervise runs a server until standard input ends, which it does when the test binary ends, also by a signal. Then it
+// stops the server and removes its folder.
+const supervise = `mkdir "$2/data" || exit
+%s >"$2/log" 2>&1 &
+server=$!
+cat >/dev/null
+kill -9 "$server"
+wait "$server"
+rm -rf "$2"`
+
+func startProcess(ctx context.Context, p process) (Server, error) {
+	program := os.Getenv(p.variable)
+	if program == "" {
+		return Server{}, fmt.Errorf(`%s names no program: run "make test", which installs it, or set it to the binary`, p.variable)
+	}
+	if _, err := exec.LookPath(program); err != nil {
+		return Server{}, fmt.Errorf(`%s: %w; "make test" installs it`, p.variable, err)
+	}
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return Server{}, err
+	}
+	dir, err := os.MkdirTemp("", "lethe-store-")
+	if err != nil {
+		return Server{}, err
+	}
+	// It must outlive the context, which bounds the start only.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", fmt.Sprintf(supervise, p.run), program, address, dir)
+	cmd.Env = append(os.Environ(), p.env...)
+	lifeline, err := cmd.StdinPipe()
+	if err != nil {
+		return Server{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return Server{}, err
+	}
+	return Server{Endpoint: address, User: serverUser, Password: serverPassword, health: p.health, lifeline: lifeline}, nil
+}
+
+// freeAddress returns an address that nobody listens on.
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
