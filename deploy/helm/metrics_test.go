@@ -17,8 +17,8 @@ import (
 	"lethe/internal/commandtest"
 )
 
-// exposed returns the names of the metrics of a query server over a bucket that was compacted, as the chart runs it.
-func exposed(t *testing.T) []string {
+// serve runs a query server over a bucket that was compacted, as the chart runs it, for as long as use takes.
+func serve(t *testing.T, use func(ctx context.Context, address string)) {
 	t.Helper()
 	bin := string(commandtest.Build(t))
 	root := t.TempDir()
@@ -34,14 +34,7 @@ func exposed(t *testing.T) []string {
 	if out, err := exec.CommandContext(t.Context(), bin, "--bucket", bucket, "compact").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := freeAddress(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	server := exec.CommandContext(ctx, bin, "--bucket", bucket, "serve", "--listen", address, "--compact-every", "0")
@@ -49,19 +42,48 @@ func exposed(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	defer func() { cancel(); _ = server.Wait() }()
-	for tick := time.NewTicker(50 * time.Millisecond); ; {
-		// The request for readiness is what makes the metrics of requests appear.
-		if code, _ := fetch(ctx, "http://"+address+"/api/v1/query?query=time()"); code == http.StatusOK {
-			break
+	// The request for readiness is what makes the metrics of requests appear.
+	await(ctx, t, "http://"+address+"/api/v1/query?query=time()")
+	use(ctx, address)
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
+}
+
+// await asks until the answer is 200.
+func await(ctx context.Context, t *testing.T, url string) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if code, _ := fetch(ctx, url); code == http.StatusOK {
+			return
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatal("the server did not come up")
+			t.Fatalf("%s does not answer", url)
 		case <-tick.C:
 		}
 	}
-	_, body := fetch(ctx, "http://"+address+"/metrics")
-	return regexp.MustCompile(`(?m)^lethe_\w+`).FindAllString(body, -1)
+}
+
+// exposed returns the names of the metrics of a query server.
+func exposed(t *testing.T) (names []string) {
+	t.Helper()
+	serve(t, func(ctx context.Context, address string) {
+		_, body := fetch(ctx, "http://"+address+"/metrics")
+		names = regexp.MustCompile(`(?m)^lethe_\w+`).FindAllString(body, -1)
+	})
+	return names
 }
 
 func fetch(ctx context.Context, url string) (int, string) {

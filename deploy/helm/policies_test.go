@@ -46,7 +46,7 @@ func setup(t *testing.T, server objtest.Server, bucket string) map[string]*minio
 			if role+"-credentials" != strings.TrimPrefix(o.Name, "demo-") {
 				continue
 			}
-			user, secret := bucket+"-"+role, string(o.Data["AWS_SECRET_ACCESS_KEY"])
+			user, secret := string(o.Data["AWS_ACCESS_KEY_ID"]), string(o.Data["AWS_SECRET_ACCESS_KEY"])
 			write(t, filepath.Join(dir, "credentials", role, "AWS_ACCESS_KEY_ID"), user)
 			write(t, filepath.Join(dir, "credentials", role, "AWS_SECRET_ACCESS_KEY"), secret)
 			clients[role] = client(t, server.Endpoint, user, secret)

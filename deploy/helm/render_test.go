@@ -9,10 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -31,9 +33,14 @@ var matrix = map[string][]string{
 		`credentials.query.serviceAccountAnnotations.eks\.amazonaws\.com/role-arn=arn:aws:iam::1:role/q`},
 	"all on": {"venti.enabled=true", "venti.usersSecret=users", "venti.alertmanagerURL=http://am:9093", "serviceMonitor.enabled=true",
 		"prometheusRule.enabled=true", "compactor.mode=deployment", "query.ingress.enabled=true", "query.ingress.hosts={logs.example.com}",
-		"query.webConfigSecret=web", "s3.caSecret=ca", "alert.alertmanagers={http://am:9093,https://am2:9093}",
+		"query.webConfigSecret=web", "query.authSecret=auth", "query.caSecret=query-ca", "s3.caSecret=ca", "prometheus.enabled=true",
+		"alertmanager.enabled=true", "query.autoscaling.enabled=true", "query.networkPolicy.from[0].podSelector.matchLabels.app=grafana",
+		"venti.dashboards.mine\\.yml.title=mine", "venti.alertRules.mine\\.yml.groups[0].name=g",
+		"fluentBit.extraVolumes[0].name=docker", "fluentBit.extraVolumes[0].hostPath.path=/var/lib/docker",
+		"fluentBit.extraVolumeMounts[0].name=docker", "fluentBit.extraVolumeMounts[0].mountPath=/var/lib/docker", "alert.alertmanagers={http://am:9093,https://am2:9093}",
 		"alert.rules.mine\\.yaml=groups: []", "fluentBit.journalPath=/run/log/journal", "imagePullSecrets[0].name=pull",
 		"query.nodeSelector.disk=ssd", "commonLabels.team=logs", "fullnameOverride=l"},
+	"jobs": {"compactor.shards=4", "alert.mode=cronjob", "query.webConfigSecret=web", "query.tls=false", "venti.enabled=true"},
 	"all off": {"fluentBit.enabled=false", "minio.enabled=false", "s3.endpoint=minio.store:9000", "s3.insecure=true",
 		"credentials.useServiceAccountRole=true", "compactor.enabled=false", "alert.enabled=false",
 		"query.podDisruptionBudget.enabled=false", "query.networkPolicy.enabled=false"},
@@ -57,7 +64,23 @@ func run(t *testing.T, variable string, args ...string) (string, error) {
 	return out.String(), nil
 }
 
+// rendered keeps what helm made of which values: many tests look at the same.
+var rendered sync.Map
+
 func render(t *testing.T, sets ...string) (string, error) {
+	t.Helper()
+	key := strings.Join(sets, "\x00")
+	if out, ok := rendered.Load(key); ok {
+		return out.(string), nil
+	}
+	out, err := renderNow(t, sets...)
+	if err == nil {
+		rendered.Store(key, out)
+	}
+	return out, err
+}
+
+func renderNow(t *testing.T, sets ...string) (string, error) {
 	t.Helper()
 	args := []string{"template", "demo", "lethe", "--namespace", "logs"}
 	for _, s := range sets {
@@ -116,6 +139,8 @@ func typeOf(kind string) any {
 		return &batchv1.Job{}
 	case "batch/v1 CronJob":
 		return &batchv1.CronJob{}
+	case "autoscaling/v2 HorizontalPodAutoscaler":
+		return &autoscalingv2.HorizontalPodAutoscaler{}
 	case "networking.k8s.io/v1 Ingress":
 		return &networkingv1.Ingress{}
 	case "networking.k8s.io/v1 NetworkPolicy":
@@ -126,7 +151,11 @@ func typeOf(kind string) any {
 		return &rbacv1.ClusterRole{}
 	case "rbac.authorization.k8s.io/v1 ClusterRoleBinding":
 		return &rbacv1.ClusterRoleBinding{}
-	case "monitoring.coreos.com/v1 ServiceMonitor", "monitoring.coreos.com/v1 PrometheusRule":
+	case "rbac.authorization.k8s.io/v1 Role":
+		return &rbacv1.Role{}
+	case "rbac.authorization.k8s.io/v1 RoleBinding":
+		return &rbacv1.RoleBinding{}
+	case "monitoring.coreos.com/v1 ServiceMonitor", "monitoring.coreos.com/v1 PodMonitor", "monitoring.coreos.com/v1 PrometheusRule":
 		return &map[string]any{}
 	}
 	return nil
@@ -173,16 +202,21 @@ func TestMatrixDecodesStrictly(t *testing.T) {
 
 func TestValuesThatAreRefused(t *testing.T) {
 	for sets, want := range map[string]string{
-		"minio.enabled=false":               "s3.endpoint is needed where minio.enabled is false",
-		"query.replica=3":                   "replica",
-		"compactor.mode=job":                "compactor",
-		"s3.endpoint=https://s3:1":          "endpoint",
-		"retention.time=forever":            "retention",
-		"image.digest=latest":               "digest",
-		"minio.persistence.size=50GB":       "size",
-		"minio.enabled=false,s3.endpoint=a": "existingSecret is needed",
-		"query.ingress.enabled=true":        "query.ingress.hosts is empty",
-		"alert.alertmanagers={am:9093}":     "alertmanagers",
+		"minio.enabled=false":                                            "s3.endpoint is needed where minio.enabled is false",
+		"query.replica=3":                                                "replica",
+		"compactor.mode=job":                                             "compactor",
+		"s3.endpoint=https://s3:1":                                       "endpoint",
+		"retention.time=forever":                                         "retention",
+		"image.digest=latest":                                            "digest",
+		"minio.persistence.size=50GB":                                    "size",
+		"minio.enabled=false,s3.endpoint=a":                              "existingSecret is needed",
+		"query.ingress.enabled=true":                                     "query.ingress.hosts is empty",
+		"alert.alertmanagers={am:9093}":                                  "alertmanagers",
+		"venti.enabled=true,venti.queryTimeout=20s":                      "venti.queryTimeout 20s must be more than query.timeout 20s",
+		"venti.enabled=true,query.timeout=1m30s":                         "venti.queryTimeout 30s must be more than query.timeout 1m30s",
+		"credentials.useServiceAccountRole=true":                         "MinIO has users",
+		"compactor.mode=deployment,compactor.shards=2":                   "compactor.shards is for compactor.mode=cronjob",
+		"query.autoscaling.enabled=true,query.autoscaling.maxReplicas=1": "maxReplicas is less than",
 	} {
 		if _, err := render(t, sets); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want an error with %q", sets, err, want)
@@ -231,15 +265,20 @@ func restricted(t *testing.T, name string, spec *corev1.PodSpec) {
 			t.Errorf("%s mounts the host's %s", name, v.HostPath.Path)
 		}
 	}
-	for _, c := range spec.Containers {
+	for _, c := range append(spec.InitContainers, spec.Containers...) {
 		caps := c.SecurityContext.Capabilities
 		if len(caps.Add) > 0 || len(caps.Drop) != 1 || caps.Drop[0] != "ALL" {
 			t.Errorf("%s/%s keeps capabilities %v", name, c.Name, caps)
 		}
 	}
-	if (spec.AutomountServiceAccountToken == nil || *spec.AutomountServiceAccountToken) && !strings.HasSuffix(name, "-events") {
+	if (spec.AutomountServiceAccountToken == nil || *spec.AutomountServiceAccountToken) && !readsAPI(name) {
 		t.Errorf("%s has a service account token that it does not need", name)
 	}
+}
+
+// readsAPI tells whether a pod has something to ask of the API server: events, or which pods to scrape.
+func readsAPI(name string) bool {
+	return strings.HasSuffix(name, "-events") || strings.HasSuffix(name, "-prometheus")
 }
 
 func TestRetentionSizeIsFourFifthsOfTheVolume(t *testing.T) {

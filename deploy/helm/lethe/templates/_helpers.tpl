@@ -33,6 +33,9 @@ app.kubernetes.io/component: {{ .component }}
 {{- if .Values.s3.endpoint -}}
 {{ .Values.s3.endpoint }}
 {{- else if .Values.minio.enabled -}}
+{{- if .Values.credentials.useServiceAccountRole -}}
+{{- fail "credentials.useServiceAccountRole is for a store that knows roles: MinIO has users, so set minio.enabled=false and s3.endpoint, or leave it out" -}}
+{{- end -}}
 {{ include "lethe.fullname" . }}-minio.{{ .Release.Namespace }}.svc:9000
 {{- else -}}
 {{- fail "s3.endpoint is needed where minio.enabled is false: give host:port of an S3-compatible store, for AWS s3.REGION.amazonaws.com" -}}
@@ -126,6 +129,7 @@ runAsNonRoot: true
 runAsUser: 65532
 runAsGroup: 65532
 fsGroup: 65532
+fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
@@ -161,4 +165,63 @@ capabilities: {drop: [ALL]}
 {{- else -}}
 {{ randAlphaNum (int .length) | b64enc }}
 {{- end -}}
+{{- end -}}
+
+{{/* Seconds of a duration as Go and Prometheus write it: include "lethe.seconds" "1m30s" */}}
+{{- define "lethe.seconds" -}}
+{{- $units := dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0 "d" 86400.0 "w" 604800.0 "y" 31536000.0 -}}
+{{- $sum := 0.0 -}}
+{{- range regexFindAll "[0-9]+(ms|s|m|h|d|w|y)" . -1 -}}
+{{- $sum = addf $sum (mulf (regexFind "^[0-9]+" . | float64) (get $units (regexFind "[a-z]+$" .))) -}}
+{{- end -}}
+{{ $sum }}
+{{- end -}}
+
+{{/* How the query Service is reached inside the cluster. */}}
+{{- define "lethe.queryScheme" -}}
+{{- if and .Values.query.webConfigSecret .Values.query.tls -}}https{{- else -}}http{{- end -}}
+{{- end -}}
+
+{{- define "lethe.queryURL" -}}
+{{ include "lethe.queryScheme" . }}://{{ include "lethe.fullname" . }}-query.{{ .Release.Namespace }}.svc:{{ .Values.query.service.port }}
+{{- end -}}
+
+{{/* QUERY_USER and QUERY_PASSWORD of a container that asks the query Service. */}}
+{{- define "lethe.queryAuth.env" -}}
+{{- with .Values.query.authSecret }}
+- name: QUERY_USER
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: username}}
+- name: QUERY_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: password}}
+{{- end }}
+{{- end -}}
+
+{{- define "lethe.queryCA.mount" -}}
+{{- if .Values.query.caSecret }}
+- {name: query-ca, mountPath: /etc/lethe/query-ca, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "lethe.queryCA.volume" -}}
+{{- with .Values.query.caSecret }}
+- name: query-ca
+  secret:
+    secretName: {{ . }}
+    items: [{key: ca.crt, path: ca.crt}]
+{{- end }}
+{{- end -}}
+
+{{- define "lethe.prometheusURL" -}}
+{{- if .Values.venti.prometheusURL -}}{{ .Values.venti.prometheusURL }}
+{{- else if .Values.prometheus.enabled -}}http://{{ include "lethe.fullname" . }}-prometheus.{{ .Release.Namespace }}.svc:9090
+{{- end -}}
+{{- end -}}
+
+{{/* URLs of all Alertmanagers, as a YAML list. */}}
+{{- define "lethe.alertmanagers" -}}
+{{- $all := .Values.alert.alertmanagers -}}
+{{- if .Values.alertmanager.enabled -}}
+{{- $all = append $all (printf "http://%s-alertmanager.%s.svc:9093" (include "lethe.fullname" .) .Release.Namespace) -}}
+{{- end -}}
+{{ toYaml $all }}
 {{- end -}}

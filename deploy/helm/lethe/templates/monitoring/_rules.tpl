@@ -1,0 +1,34 @@
+{{/* Alert rules on Lethe's own metrics, for a PrometheusRule and for the Prometheus of this chart. */}}
+{{- define "lethe.metricRules" -}}
+- name: lethe
+  rules:
+    - alert: LetheCompactorStale
+      expr: time() - max(lethe_compactor_last_success_timestamp_seconds) > 900
+      for: 5m
+      labels: {severity: critical}
+      annotations:
+        summary: No compaction has succeeded for 15 minutes. Lines are safe under raw/, but queries grow slow and dear.
+    - alert: LetheBacklogGrows
+      expr: time() - min(lethe_compactor_backlog_oldest_timestamp_seconds > 0) > 3600
+      for: 15m
+      labels: {severity: warning}
+      annotations:
+        summary: Raw objects have been waiting for the compactor for over an hour.
+    - alert: LetheNodeSilent
+      expr: time() - max by (node) (lethe_compactor_newest_object_timestamp_seconds) > 900
+      for: 5m
+      labels: {severity: warning}
+      annotations:
+        summary: {{ printf "%s" "The agent of {{ $labels.node }} has uploaded nothing for 15 minutes." | quote }}
+    - alert: LetheObjectsQuarantined
+      expr: increase(lethe_compactor_quarantined_total[1h]) > 0
+      labels: {severity: warning}
+      annotations:
+        summary: Raw objects could not be read and lie under quarantine/.
+    - alert: LetheQueriesFail
+      expr: sum(rate(lethe_http_requests_total{code=~"5.."}[5m])) / sum(rate(lethe_http_requests_total[5m])) > 0.05
+      for: 10m
+      labels: {severity: warning}
+      annotations:
+        summary: More than 5% of the queries fail.
+{{- end -}}
