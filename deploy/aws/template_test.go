@@ -2,12 +2,15 @@
 package aws_test
 
 import (
+	"errors"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 
 	"lethe/internal/config"
@@ -24,6 +27,7 @@ type template struct {
 
 type resource struct {
 	Type       string     `yaml:"Type"`
+	Condition  string     `yaml:"Condition"`
 	Properties properties `yaml:"Properties"`
 }
 
@@ -37,9 +41,30 @@ type properties struct {
 	Environment   struct {
 		Variables map[string]yaml.Node `yaml:"Variables"`
 	} `yaml:"Environment"`
+	Role     yaml.Node `yaml:"Role"`
 	Policies []struct {
-		Statement []statement `yaml:"Statement"`
+		PolicyDocument struct {
+			Statement []statement `yaml:"Statement"`
+		} `yaml:"PolicyDocument"`
 	} `yaml:"Policies"`
+	FunctionURL struct {
+		InvokeMode string `yaml:"InvokeMode"`
+	} `yaml:"FunctionUrlConfig"`
+	Reserved   int       `yaml:"ReservedConcurrentExecutions"`
+	DeadLetter yaml.Node `yaml:"DeadLetterQueue"`
+	Logging    struct {
+		LogGroup yaml.Node `yaml:"LogGroup"`
+	} `yaml:"LoggingConfig"`
+	Retention  int             `yaml:"RetentionInDays"`
+	Access     map[string]bool `yaml:"PublicAccessBlockConfiguration"`
+	Encryption yaml.Node       `yaml:"BucketEncryption"`
+	Lifecycle  struct {
+		Rules []struct {
+			Prefix     string    `yaml:"Prefix"`
+			Expiration yaml.Node `yaml:"ExpirationInDays"`
+		} `yaml:"Rules"`
+	} `yaml:"LifecycleConfiguration"`
+	Action         string `yaml:"Action"`
 	PolicyDocument struct {
 		Statement []statement `yaml:"Statement"`
 	} `yaml:"PolicyDocument"`
@@ -109,6 +134,7 @@ func TestReferencesExist(t *testing.T) {
 }
 
 func TestEnvironmentIsTheBinarys(t *testing.T) {
+	// These are of the command line, not of the configuration.
 	known := []string{"LETHE_FUNCTION", "LETHE_STREAM"}
 	for _, s := range config.New().Settings() {
 		known = append(known, s.Env())
@@ -150,29 +176,21 @@ func TestEnvironmentIsTheBinarys(t *testing.T) {
 func TestRolesHaveTheLeast(t *testing.T) {
 	read := []string{"s3:ListBucket Bucket.Arn", "s3:GetObject ${Bucket.Arn}/*"}
 	letter := "sqs:SendMessage DeadLetters.Arn"
+	logs := func(name string) []string {
+		return []string{"logs:CreateLogStream " + name + "Logs.Arn", "logs:PutLogEvents " + name + "Logs.Arn"}
+	}
 	want := map[string][]string{
 		"AgentPolicy": {"s3:PutObject ${Bucket.Arn}/raw/*"},
-		"Query":       read,
-		"Alert":       append(slices.Clone(read), "s3:PutObject ${Bucket.Arn}/alert/*", letter),
-		"Compact": append(slices.Clone(read),
+		"QueryRole":   append(slices.Clone(read), logs("Query")...),
+		"AlertRole":   append(slices.Concat(read, logs("Alert")), "s3:PutObject ${Bucket.Arn}/alert/*", letter),
+		"CompactRole": append(slices.Concat(read, logs("Compact")),
 			"s3:PutObject ${Bucket.Arn}/pod/*", "s3:PutObject ${Bucket.Arn}/node/*", "s3:PutObject ${Bucket.Arn}/quarantine/*", "s3:PutObject ${Bucket.Arn}/state/*",
 			"s3:DeleteObject ${Bucket.Arn}/raw/*", "s3:DeleteObject ${Bucket.Arn}/pod/*", "s3:DeleteObject ${Bucket.Arn}/node/*", "s3:DeleteObject ${Bucket.Arn}/state/*",
 			letter),
 	}
 	tpl, _ := load(t)
 	for name, allowed := range want {
-		var got []string
-		statements := tpl.Resources[name].Properties.PolicyDocument.Statement
-		for _, p := range tpl.Resources[name].Properties.Policies {
-			statements = append(statements, p.Statement...)
-		}
-		for _, s := range statements {
-			for _, action := range s.Action.Content {
-				for _, r := range s.Resource {
-					got = append(got, action.Value+" "+r.Value)
-				}
-			}
-		}
+		got := granted(tpl.Resources[name].Properties)
 		slices.Sort(got)
 		slices.Sort(allowed)
 		if !slices.Equal(got, allowed) {
@@ -180,8 +198,105 @@ func TestRolesHaveTheLeast(t *testing.T) {
 		}
 	}
 	for name, r := range tpl.Resources {
-		if r.Type == "AWS::Serverless::Function" && want[name] == nil {
-			t.Errorf("function %s is not checked", name)
+		switch r.Type {
+		case "AWS::Serverless::Function":
+			if r.Properties.Role.Value != name+"Role.Arn" || len(r.Properties.Policies) > 0 {
+				t.Errorf("function %s runs as %q: a role that SAM makes has more", name, r.Properties.Role.Value)
+			}
+		case "AWS::IAM::Role", "AWS::IAM::ManagedPolicy":
+			if want[name] == nil {
+				t.Errorf("%s is not checked", name)
+			}
+		}
+	}
+}
+
+func granted(p properties) (out []string) {
+	statements := p.PolicyDocument.Statement
+	for _, policy := range p.Policies {
+		statements = append(statements, policy.PolicyDocument.Statement...)
+	}
+	for _, s := range statements {
+		for _, action := range s.Action.Content {
+			for _, r := range s.Resource {
+				out = append(out, action.Value+" "+r.Value)
+			}
+		}
+	}
+	return out
+}
+
+// TestQueryIsWhatItsURLExpects: a URL that streams and a function that answers in one piece show the platform's envelope to the client, and
+// a configuration under another name than the function reads leaves the door open.
+func TestQueryIsWhatItsURLExpects(t *testing.T) {
+	tpl, _ := load(t)
+	q := tpl.Resources["Query"].Properties
+	stream, config := q.Environment.Variables["LETHE_STREAM"], q.Environment.Variables["LETHE_WEB_CONFIG_BASE64"]
+	if q.FunctionURL.InvokeMode != "RESPONSE_STREAM" || stream.Value != "true" {
+		t.Errorf("the URL is %s and LETHE_STREAM %q", q.FunctionURL.InvokeMode, stream.Value)
+	}
+	if config.Tag != "!Ref" || config.Value != "WebConfig" {
+		t.Errorf("LETHE_WEB_CONFIG_BASE64 is %s %s, want what users are asked for", config.Tag, config.Value)
+	}
+	var actions []string
+	for name, r := range tpl.Resources {
+		if r.Type == "AWS::Lambda::Permission" {
+			actions = append(actions, r.Properties.Action)
+			if r.Condition != "Open" {
+				t.Errorf("%s opens the function in every case", name)
+			}
+		}
+	}
+	slices.Sort(actions)
+	if !slices.Equal(actions, []string{"lambda:InvokeFunction", "lambda:InvokeFunctionUrl"}) {
+		t.Errorf("an open URL may %v", actions)
+	}
+}
+
+// TestBucketAndFunctionsAreKept looks at what is easily left out.
+func TestBucketAndFunctionsAreKept(t *testing.T) {
+	tpl, _ := load(t)
+	b := tpl.Resources["Bucket"].Properties
+	if a := b.Access; !a["BlockPublicAcls"] || !a["BlockPublicPolicy"] || !a["IgnorePublicAcls"] || !a["RestrictPublicBuckets"] || b.Encryption.IsZero() {
+		t.Error("the bucket is open, or not encrypted")
+	}
+	backed := 0
+	for _, r := range b.Lifecycle.Rules {
+		if r.Expiration.IsZero() {
+			continue
+		}
+		backed++
+		if r.Expiration.Value != "BackstopDays" || (r.Prefix != "raw/" && r.Prefix != "quarantine/") {
+			t.Errorf("the rule of %q expires live objects, or at a fixed age", r.Prefix)
+		}
+	}
+	var days struct {
+		Default int `yaml:"Default"`
+	}
+	var retention struct {
+		Default string `yaml:"Default"`
+	}
+	backstop, kept := tpl.Parameters["BackstopDays"], tpl.Parameters["RetentionTime"]
+	if err := errors.Join(backstop.Decode(&days), kept.Decode(&retention)); err != nil {
+		t.Fatal(err)
+	}
+	keep, err := model.ParseDuration(retention.Default)
+	if err != nil || backed != 2 || time.Duration(days.Default)*24*time.Hour <= time.Duration(keep) {
+		t.Errorf("%v: %d rules expire after %d days, the retention is %s", err, backed, days.Default, retention.Default)
+	}
+	for name, r := range tpl.Resources {
+		p := r.Properties
+		if r.Type == "AWS::Logs::LogGroup" && p.Retention == 0 {
+			t.Errorf("%s is kept for ever", name)
+		}
+		if r.Type != "AWS::Serverless::Function" {
+			continue
+		}
+		if p.Logging.LogGroup.Value != name+"Logs" {
+			t.Errorf("%s logs to %q", name, p.Logging.LogGroup.Value)
+		}
+		if scheduled := name != "Query"; scheduled && (p.Reserved != 1 || p.DeadLetter.IsZero()) {
+			t.Errorf("%s runs %d at once, without a dead-letter queue or with one", name, p.Reserved)
 		}
 	}
 }
