@@ -15,6 +15,8 @@ HELM_VERSION          := v3.22.0
 MC_VERSION            := v0.0.0-20250313080218-cf909e1063a9
 GOLANGCI_LINT_VERSION := v2.15.0
 GO_LICENSES_VERSION   := v1.6.0
+CYCLONEDX_VERSION     := v1.10.0
+GORELEASER_VERSION    := v2.12.7
 
 # $(call tool,VARIABLE,NAME,PACKAGE,VERSION) makes a rule that installs PACKAGE@VERSION, with a stamp named by the version.
 define tool
@@ -31,6 +33,8 @@ $(eval $(call tool,HELM,helm,helm.sh/helm/v3/cmd/helm,$(HELM_VERSION)))
 $(eval $(call tool,MC,mc,github.com/minio/mc,$(MC_VERSION)))
 $(eval $(call tool,GOLANGCI_LINT,golangci-lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,$(GOLANGCI_LINT_VERSION)))
 $(eval $(call tool,GO_LICENSES,go-licenses,github.com/google/go-licenses,$(GO_LICENSES_VERSION)))
+$(eval $(call tool,CYCLONEDX,cyclonedx-gomod,github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod,$(CYCLONEDX_VERSION)))
+$(eval $(call tool,GORELEASER,goreleaser,github.com/goreleaser/goreleaser/v2,$(GORELEASER_VERSION)))
 
 # How tests find the servers. Outside of make, set them yourself.
 export LETHE_TEST_MINIO        ?= $(TOOLS)/bin/minio
@@ -98,9 +102,54 @@ lambda: ## build dist/lambda/bootstrap for arm64, with the ready-made rules
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o dist/lambda/bootstrap ./cmd/lethe
 	cp deploy/rules/*.yaml dist/lambda/rules/
 
+# What the targets below work on: a binary, and the architecture that an image is for.
+ARCH   ?= $(shell $(GO) env GOARCH)
+BINARY ?= $(BIN)/lethe
+IMAGE  ?= dist/lethe-image.tar
+SBOM   ?= dist/lethe.cdx.json
+
 .PHONY: image
-image: build ## dist/lethe-image.tar, without a container engine
-	$(GO) run ./deploy/image -binary $(BIN)/lethe -version $(VERSION) -zoneinfo "$$($(GO) env GOROOT)/lib/time/zoneinfo.zip" -o dist/lethe-image.tar
+image: ## dist/lethe-image.tar for linux, without a container engine; ARCH=arm64 for another architecture
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o dist/image/$(ARCH)/lethe ./cmd/lethe
+	$(MAKE) image-of BINARY=dist/image/$(ARCH)/lethe
+
+.PHONY: image-of
+image-of:
+	$(GO) run ./deploy/image -binary $(BINARY) -arch $(ARCH) -version $(VERSION) -zoneinfo "$$($(GO) env GOROOT)/lib/time/zoneinfo.zip" \
+		$(if $(NOTICES),-notices $(NOTICES)) -o $(IMAGE)
+
+.PHONY: sbom
+sbom: build ## dist/lethe.cdx.json: what the binary is linked with, as CycloneDX
+	$(MAKE) sbom-of
+
+.PHONY: sbom-of
+sbom-of: $(CYCLONEDX)
+	@mkdir -p $(dir $(SBOM))
+	$(TOOLS)/bin/cyclonedx-gomod bin -json -licenses -version $(VERSION) -output $(SBOM) $(BINARY)
+
+.PHONY: licence-list
+licence-list: $(GO_LICENSES) ## dist/licences.csv and dist/THIRD_PARTY_LICENSES.txt: what is linked, under which licence, and their texts
+	@mkdir -p dist
+	$(TOOLS)/bin/go-licenses report ./cmd/lethe --ignore lethe >dist/licences.csv
+	$(TOOLS)/bin/go-licenses report ./cmd/lethe --ignore lethe --template deploy/release/licences.tpl >dist/THIRD_PARTY_LICENSES.txt
+
+.PHONY: chart
+chart: $(HELM) ## dist/lethe-VERSION.tgz, the chart
+	$(TOOLS)/bin/helm package deploy/helm/lethe --version $(patsubst v%,%,$(VERSION)) --app-version $(patsubst v%,%,$(VERSION)) --destination dist
+
+# What a release holds besides binaries: goreleaser calls it, and adds images and SBOMs of its binaries.
+.PHONY: release-parts
+release-parts:
+	rm -rf dist/parts dist/*.tgz && mkdir -p dist/parts
+	$(MAKE) chart licence-list
+	mv dist/*.tgz dist/licences.csv dist/THIRD_PARTY_LICENSES.txt dist/parts/
+
+# --snapshot builds all of it and publishes nothing; the workflow of a release takes it away.
+RELEASE ?= --snapshot
+
+.PHONY: release
+release: $(GORELEASER) $(CYCLONEDX) $(GO_LICENSES) $(HELM) ## dist/release and dist/parts: binaries, images, chart, SBOMs, licences, checksums
+	$(TOOLS)/bin/goreleaser release --clean $(RELEASE)
 
 .PHONY: bench
 bench: ## Go benchmarks, into bench.txt for benchstat
@@ -124,4 +173,4 @@ tools: $(MINIO) $(VERSITYGW) $(ALERTMANAGER) $(HELM) $(MC) $(GOLANGCI_LINT) $(GO
 
 .PHONY: clean
 clean: ## remove what was built, and the tools
-	rm -rf $(BIN) $(TOOLS) bench.txt
+	rm -rf $(BIN) $(TOOLS) dist bench.txt

@@ -15,6 +15,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -28,7 +30,7 @@ import (
 
 // options of one image.
 type options struct {
-	binary, version, arch, zones, licence, out, repository string
+	binary, version, arch, zones, licence, notices, out, repository string
 }
 
 func main() {
@@ -38,6 +40,7 @@ func main() {
 	flag.StringVar(&o.arch, "arch", "amd64", "amd64 or arm64")
 	flag.StringVar(&o.zones, "zoneinfo", "", "zoneinfo.zip of the Go distribution (GOROOT/lib/time/zoneinfo.zip)")
 	flag.StringVar(&o.licence, "licence", "LICENSE", "licence text")
+	flag.StringVar(&o.notices, "notices", "", "licences of what the binary is linked with")
 	flag.StringVar(&o.repository, "repository", "ghcr.io/kuoss/lethe", "the image's repository")
 	flag.StringVar(&o.out, "o", "dist/lethe-image.tar", "where the tarball goes")
 	flag.Parse()
@@ -96,13 +99,18 @@ func rootFiles(o options) ([]file, error) {
 		{"usr/bin/lethe", 0o755, binary},
 		{"usr/share/doc/lethe/LICENSE", 0o644, licence},
 	}
-	if o.zones != "" {
-		zones, err := os.ReadFile(o.zones)
+	for path, source := range map[string]string{"usr/share/doc/lethe/THIRD_PARTY_LICENSES.txt": o.notices, "usr/share/zoneinfo.zip": o.zones} {
+		if source == "" {
+			continue
+		}
+		body, err := os.ReadFile(source)
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, file{"usr/share/zoneinfo.zip", 0o644, zones})
+		files = append(files, file{path, 0o644, body})
 	}
+	// The same input gives the same bytes.
+	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.path, b.path) })
 	return files, nil
 }
 
@@ -160,6 +168,7 @@ func configured(c *v1.ConfigFile, o options) *v1.ConfigFile {
 			"org.opencontainers.image.title":       "lethe",
 			"org.opencontainers.image.description": "A log database for Kubernetes that lives in an object store",
 			"org.opencontainers.image.licenses":    "Apache-2.0",
+			"org.opencontainers.image.source":      "https://github.com/kuoss/lethe",
 			"org.opencontainers.image.version":     o.version,
 		},
 	}

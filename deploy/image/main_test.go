@@ -26,7 +26,7 @@ func TestImageStarts(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	o := options{binary: binary, version: "v9.8.7", arch: runtime.GOARCH, licence: "../../LICENSE", repository: "example.com/lethe",
-		zones: filepath.Join(goroot(t), "lib/time/zoneinfo.zip"), out: filepath.Join(dir, "a/image.tar")}
+		notices: "../../go.sum", zones: filepath.Join(goroot(t), "lib/time/zoneinfo.zip"), out: filepath.Join(dir, "a/image.tar")}
 	if err := build(o); err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +52,10 @@ func TestImageStarts(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), filepath.Join(root, c.Config.Entrypoint[0]), "version").CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "v9.8.7") {
 		t.Errorf("the binary in the image: %v\n%s", err, out)
+	}
+	notices, err := os.ReadFile(filepath.Join(root, "usr/share/doc/lethe/THIRD_PARTY_LICENSES.txt"))
+	if err != nil || len(notices) == 0 {
+		t.Errorf("%v, %d bytes of licences", err, len(notices))
 	}
 	pem, err := os.ReadFile(filepath.Join(root, "etc/ssl/certs/ca-certificates.crt"))
 	if err != nil || strings.Count(string(pem), "BEGIN CERTIFICATE") < 50 {
