@@ -2,6 +2,7 @@ package helm_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +14,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/prometheus/promql/parser"
+	corev1 "k8s.io/api/core/v1"
 
 	"lethe/internal/commandtest"
 )
@@ -103,10 +107,11 @@ func fetch(ctx context.Context, url string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// TestRulesUseMetricsThatExist compares the PrometheusRule with what a server of the chart exposes.
-func TestRulesUseMetricsThatExist(t *testing.T) {
+// TestMetricsExist compares what the PrometheusRule and the dashboard ask for with what a server of the chart exposes.
+func TestMetricsExist(t *testing.T) {
 	names := exposed(t)
-	out, err := render(t, "prometheusRule.enabled=true")
+	all := objects(t, "prometheusRule.enabled=true", "grafanaDashboard.enabled=true")
+	out, err := render(t, "prometheusRule.enabled=true", "grafanaDashboard.enabled=true")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,13 +120,47 @@ func TestRulesUseMetricsThatExist(t *testing.T) {
 		t.Fatal("no PrometheusRule rendered")
 	}
 	rule, _, _ = strings.Cut(rule, "\n---\n")
-	used := regexp.MustCompile(`\blethe_\w+`).FindAllString(rule, -1)
-	if len(used) < 5 {
-		t.Errorf("only %v used", used)
-	}
-	for _, name := range used {
-		if !slices.Contains(names, name) {
-			t.Errorf("%s is not exposed", name)
+	exprs := dashboardQueries(t, find[*corev1.ConfigMap](t, all, "-dashboard").Data["lethe.json"])
+	for where, text := range map[string]string{"the rules": rule, "the dashboard": strings.Join(exprs, "\n")} {
+		used := regexp.MustCompile(`\blethe_\w+`).FindAllString(text, -1)
+		if len(used) < 5 {
+			t.Errorf("%s use only %v", where, used)
+		}
+		for _, name := range used {
+			if !slices.Contains(names, name) {
+				t.Errorf("%s use %s, which is not exposed", where, name)
+			}
 		}
 	}
+	for _, expr := range exprs {
+		if _, err := parser.NewParser(parser.Options{}).ParseExpr(expr); err != nil {
+			t.Errorf("%s: %v", expr, err)
+		}
+	}
+}
+
+func dashboardQueries(t *testing.T, text string) (exprs []string) {
+	t.Helper()
+	var d struct {
+		UID    string
+		Panels []struct {
+			ID      int
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
+		t.Fatal(err)
+	}
+	ids := map[int]bool{}
+	for _, p := range d.Panels {
+		if ids[p.ID] || p.Title == "" || len(p.Targets) == 0 {
+			t.Errorf("panel %d %q has no title, no query, or the id of another", p.ID, p.Title)
+		}
+		ids[p.ID] = true
+		for _, target := range p.Targets {
+			exprs = append(exprs, target.Expr)
+		}
+	}
+	return exprs
 }

@@ -32,7 +32,7 @@ var matrix = map[string][]string{
 	"IRSA": {"minio.enabled=false", "s3.endpoint=s3.eu-west-1.amazonaws.com", "credentials.useServiceAccountRole=true",
 		`credentials.query.serviceAccountAnnotations.eks\.amazonaws\.com/role-arn=arn:aws:iam::1:role/q`},
 	"all on": {"venti.enabled=true", "venti.usersSecret=users", "venti.alertmanagerURL=http://am:9093", "serviceMonitor.enabled=true",
-		"prometheusRule.enabled=true", "compactor.mode=deployment", "query.ingress.enabled=true", "query.ingress.hosts={logs.example.com}",
+		"prometheusRule.enabled=true", "grafanaDashboard.enabled=true", "compactor.mode=deployment", "query.ingress.enabled=true", "query.ingress.hosts={logs.example.com}",
 		"query.webConfigSecret=web", "query.authSecret=auth", "query.caSecret=query-ca", "s3.caSecret=ca", "prometheus.enabled=true",
 		"alertmanager.enabled=true", "query.autoscaling.enabled=true", "query.networkPolicy.from[0].podSelector.matchLabels.app=grafana",
 		"venti.dashboards.mine\\.yml.title=mine", "venti.alertRules.mine\\.yml.groups[0].name=g",
