@@ -61,15 +61,20 @@ test-tools:
 	@$(MAKE) --no-print-directory -j test-tools-at-once
 
 .PHONY: test-tools-at-once modules
-test-tools-at-once: $(MINIO) $(VERSITYGW) $(ALERTMANAGER) $(HELM) $(MC) modules
+test-tools-at-once: $(MINIO) $(ALERTMANAGER) $(HELM) $(MC) modules
 modules:
 	@$(GO) list -deps -test ./... >/dev/null
-	@cd test/duckdb && $(GO) list -deps -test ./... >/dev/null
 
 .PHONY: test
-test: test-tools ## all tests, with the race detector, on memory, files, MinIO and VersityGW; PKG=./objstore/... for some
+test: test-tools ## all tests, with the race detector, on memory, files and MinIO; PKG=./objstore/... for some
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PKG)
-	$(if $(filter ./...,$(PKG)),$(MAKE) duckdb)
+
+.PHONY: interop
+interop: stores duckdb ## what others make of the bucket: VersityGW as the store, DuckDB as the reader
+
+.PHONY: stores
+stores: $(VERSITYGW) ## the suite of stores and the probe on VersityGW
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m -tags stores -run VersityGW ./objstore/s3store ./objstore/probe
 
 .PHONY: duckdb
 duckdb: ## read blocks with DuckDB, in a module of its own beside the product

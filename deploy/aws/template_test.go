@@ -47,9 +47,6 @@ type properties struct {
 			Statement []statement `yaml:"Statement"`
 		} `yaml:"PolicyDocument"`
 	} `yaml:"Policies"`
-	FunctionURL struct {
-		InvokeMode string `yaml:"InvokeMode"`
-	} `yaml:"FunctionUrlConfig"`
 	Reserved   int       `yaml:"ReservedConcurrentExecutions"`
 	DeadLetter yaml.Node `yaml:"DeadLetterQueue"`
 	Logging    struct {

@@ -73,7 +73,6 @@ func TestProbe(t *testing.T) {
 		"memory":                 {memory, true},
 		"files":                  {files, true},
 		"MinIO":                  {objtest.S3(t), true},
-		"VersityGW":              {objtest.VersityGW(t).Open(t), true},
 		"conditions are ignored": {careless{memory}, false},
 		"check and put apart":    {&racy{Bucket: memory, gate: make(chan struct{})}, false},
 		"If-Match is ignored":    {onlyAbsent{memory}, false},
