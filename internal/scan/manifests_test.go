@@ -1,9 +1,12 @@
 package scan_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -15,6 +18,7 @@ import (
 	"lethe/internal/record"
 	"lethe/internal/scan"
 	"lethe/letheql"
+	"lethe/objstore"
 	"lethe/objstore/objtest"
 )
 
@@ -286,6 +290,88 @@ func TestSealedDaysAreReadOnce(t *testing.T) {
 		again := slices.ContainsFunc(c.take(), func(call string) bool { return strings.Contains(call, "/sealed/") })
 		if again != (n == 0) {
 			t.Errorf("query %d: the sealed day was asked for: %v", n, again)
+		}
+	}
+}
+
+// fixed is a bucket whose listing of raw objects and whose manifest stay as they were read once: a view of a run of alert rules.
+type fixed struct {
+	objstore.Reader
+	listed map[string][]objstore.Object
+	bodies map[string][]byte
+	attrs  map[string]objstore.Attributes
+}
+
+func fix(t *testing.T, b objstore.Reader, between func()) *fixed {
+	t.Helper()
+	f := &fixed{b, map[string][]objstore.Object{}, map[string][]byte{}, map[string]objstore.Attributes{}}
+	prefix, key := layout.RawPrefixOf(podDefault), layout.ManifestKey(podDefault)
+	for o, err := range b.List(t.Context(), objstore.ListOptions{Prefix: prefix}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.listed[prefix] = append(f.listed[prefix], o)
+	}
+	between()
+	body, attrs, err := b.Get(t.Context(), key, objstore.Range{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.bodies[key], err = io.ReadAll(body); err != nil {
+		t.Fatal(err)
+	}
+	f.attrs[key] = attrs
+	return f
+}
+
+func (f *fixed) List(ctx context.Context, o objstore.ListOptions) iter.Seq2[objstore.Object, error] {
+	all, ok := f.listed[o.Prefix]
+	if !ok {
+		return f.Reader.List(ctx, o)
+	}
+	return func(yield func(objstore.Object, error) bool) {
+		for _, o := range all {
+			if !yield(o, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (f *fixed) Get(ctx context.Context, key string, r objstore.Range) (io.ReadCloser, objstore.Attributes, error) {
+	if body, ok := f.bodies[key]; ok {
+		return io.NopCloser(bytes.NewReader(body)), f.attrs[key], nil
+	}
+	return f.Reader.Get(ctx, key, r)
+}
+
+// TestViewsProveNothing: what was read over the bucket, or over an earlier view, says nothing of a view whose objects were deleted between its
+// listing and its manifest. Two queries over it, as of two rules, both find out that it does not hold.
+func TestViewsProveNothing(t *testing.T) {
+	for _, n := range []int{1, 20} {
+		w := newWorld(t)
+		w.compact([]rawObject{w.put(podDefault, []record.Row{row(5000, "b")})})
+		var objects []rawObject
+		for i := range n {
+			objects = append(objects, w.put(podDefault, []record.Row{row(i, "a")}))
+		}
+		sc := newScanner(t, w.bucket, scan.Options{})
+		ask := func(s *scan.Scanner, what string) {
+			t.Helper()
+			if got, err := collect(t.Context(), s, all(), nil); err != nil || len(got) != n+1 {
+				t.Errorf("%d objects, %s: %d rows, %v", n, what, len(got), err)
+			}
+		}
+		ask(sc, "bucket")
+		ask(sc, "bucket again")
+		quiet := sc.Over(fix(t, w.bucket, func() {}))
+		ask(quiet, "view")
+		ask(quiet, "view again")
+		moved := sc.Over(fix(t, w.bucket, func() { w.forget(objects...) }))
+		for range 2 {
+			if got, err := collect(t.Context(), moved, all(), nil); !errors.Is(err, objstore.ErrNotExist) {
+				t.Errorf("%d objects, a view that does not hold: %d rows, %v", n, len(got), err)
+			}
 		}
 	}
 }

@@ -2,13 +2,18 @@ package scan
 
 import (
 	"lethe/internal/block"
+	"lethe/internal/cache"
 	"lethe/objstore"
 )
 
-// Over returns a Scanner with the options of s over another reader of the same bucket, as one that remembers its listings. Both share what is
-// cached, whose names are those of objects that never change, and the memory of queries.
-func (s *Scanner) Over(bucket objstore.Reader) *Scanner {
-	o := &Scanner{bucket: bucket, opts: s.opts, tails: s.tails, pages: s.pages, raw: s.raw, gate: s.gate}
+// Over returns a Scanner with the options of s over a view of the same bucket: a reader whose listings and manifests stay as they were read once.
+// Both share the tails and pages of blocks, and the turn of queries. What is known of raw objects and manifests they do not share: it is
+// proved by listings and manifests that come after it, and those of a view may be older. What one query over the view has read of a raw
+// object holds for the others, since a view is complete before any object of it is read.
+func (s *Scanner) Over(view objstore.Reader) *Scanner {
+	o := &Scanner{bucket: view, opts: s.opts, tails: s.tails, pages: s.pages, gate: s.gate}
+	o.raw = cache.New[rawKey, *table](s.opts.RawCache)
+	o.manifests = newManifests(0)
 	o.workers.New = newWorker
 	o.logPages.New = func() any { return new(block.LogPage) }
 	return o

@@ -103,7 +103,7 @@ func (q *query) resolve(ctx context.Context, tp *targetPlan) (*rawobj.Set, error
 }
 
 // knownRaw returns the raw objects whose rows are in the cache and may be taken from there. Their names were listed before the manifest was read,
-// so one of them may have been consumed, deleted and forgotten since, unless the plan is settled: then each has to be asked for.
+// so one of them may have been consumed, deleted and forgotten since, unless the plan is settled; where it is not, each is asked for.
 func (q *query) knownRaw(ctx context.Context, tp *targetPlan) (map[string]*table, error) {
 	known := map[string]*table{}
 	for _, obj := range tp.raw {
