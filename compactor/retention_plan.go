@@ -82,16 +82,18 @@ type retentionPlan struct {
 	// open looks into a sealed day; it is false for one that cannot be read.
 	open func(t layout.Target, s catalog.Sealed) ([]catalog.Block, bool)
 	left units
+	// blocked are targets that nothing more is cut of, because a day of theirs could not be read: a cut behind it would take it along unread.
+	blocked map[int]bool
 	// over is how much of each pool has to go, "" being all.
 	over map[string]int64
 	cuts []cut
 }
 
 // planRetention returns the hours that go: those that are older than their target keeps them, then the oldest over all targets until
-// everything fits, the open hours last. Sealed days are looked into by open, from the oldest on and only as far as needed; one that it is false
-// for stays.
+// everything fits, the open hours last. Sealed days are looked into by open, from the oldest on and only as far as needed; where it is
+// false for one, the rest of its target stays, and others do not make room in its place.
 func planRetention(targets []stored, keeps []keep, size int64, open func(layout.Target, catalog.Sealed) ([]catalog.Block, bool)) []cut {
-	p := &retentionPlan{targets: targets, keep: keeps, open: open, over: excess(targets, keeps, size)}
+	p := &retentionPlan{targets: targets, keep: keeps, open: open, blocked: map[int]bool{}, over: excess(targets, keeps, size)}
 	for i := range targets {
 		m := targets[i].Manifest
 		p.addHours(i, m.Blocks)
@@ -161,6 +163,8 @@ func (p *retentionPlan) step(u unit) {
 	t, k := &p.targets[u.target], p.keep[u.target]
 	why := ""
 	switch {
+	case p.blocked[u.target]:
+		return
 	case k.Time > 0 && !t.Now.IsZero() && !u.hour.End().After(t.Now.Add(-k.Time)):
 		why = whyTime
 	case p.over[""] > 0 || k.Pool != "" && p.over[k.Pool] > 0:
@@ -171,6 +175,8 @@ func (p *retentionPlan) step(u unit) {
 	if u.sealed != nil {
 		blocks, ok := p.open(t.Target, *u.sealed)
 		if !ok {
+			p.blocked[u.target] = true
+			p.freed(k, u.bytes)
 			return
 		}
 		// What of the day is kept goes among the open blocks, so its sealed object goes in any case.
