@@ -117,16 +117,18 @@ func (p *pass) run(ctx context.Context) error {
 	if sweep {
 		errs = append(errs, p.each(ctx, p.mineOf(all), p.sweep))
 	}
-	if err := errors.Join(errs...); err != nil {
+	err = errors.Join(errs...)
+	if ctx.Err() != nil || p.enough() {
 		return err
 	}
 	if upkeep {
 		p.keepBallast(ctx)
 	}
-	if !p.enough() {
+	// What failed at one target does not bring upkeep of all of them with every pass; retention that found no room is tried again at once.
+	if !errors.Is(err, ErrRetention) {
 		p.mark(upkeep, sweep)
 	}
-	return nil
+	return err
 }
 
 // askHeld asks which raw objects alert rules wait for. An answer that is older than the manifests holds too much, never too little. Without an

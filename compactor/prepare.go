@@ -31,7 +31,7 @@ type prepared struct {
 // listing of each. Rule 3 holds for each: its manifest was read before the listing began. A target whose manifest cannot be read is not
 // prepared: its turn will say why. So are those that other compactors commit meanwhile: a swap that is lost starts over, with a listing of its own.
 func (p *pass) prepare(ctx context.Context, waiting []layout.Target) error {
-	if len(waiting) <= p.rawObjects/listPage+1 || p.rawObjects > maxPrepared {
+	if p.enough() || len(waiting) <= p.rawObjects/listPage+1 || p.rawObjects > maxPrepared {
 		return nil
 	}
 	planners := p.plannersOf(ctx, waiting)

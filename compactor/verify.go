@@ -142,12 +142,16 @@ func (v *verifier) target(ctx context.Context, t layout.Target) error {
 	return nil
 }
 
-// lost notes a manifest that is not there although blocks are: it was deleted, or a compactor has died in the first commit of all and no other one
-// has come since.
+// lost notes a manifest that is not there although blocks are that no first commit can be about to name: they are as old as orphans are when they go.
 func (v *verifier) lost(ctx context.Context, t layout.Target) error {
 	blocks, err := v.listOurs(ctx, t)
-	if err != nil || len(blocks) == 0 {
+	if err != nil {
 		return err
+	}
+	now, age := v.pass.opts.Now(), v.pass.opts.SweepAge
+	blocks = slices.DeleteFunc(blocks, func(o objstore.Object) bool { return age >= 0 && now.Sub(o.LastModified) < age })
+	if len(blocks) == 0 {
+		return nil
 	}
 	if now, err := catalog.Load(ctx, v.bucket, t); err != nil || now.Exists {
 		return err

@@ -62,6 +62,19 @@ func (x *lineIndex) size() int64 {
 	return x.stored
 }
 
+// unpack makes all filters of identifiers ready, which else happens when they are needed first. Errors wrap ErrIndex.
+func (x *lineIndex) unpack() error {
+	if x == nil || x.ids == nil {
+		return nil
+	}
+	for kind := range x.ids {
+		if err := x.ids[kind].unpack(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (x *lineIndex) memBytes() int64 {
 	if x == nil {
 		return 0

@@ -13,6 +13,9 @@ func Verify(ctx context.Context, f *File, fetch Fetch, o ReadOptions) error {
 	if f.err != nil {
 		return f.err
 	}
+	if err := f.index.unpack(); err != nil {
+		return err
+	}
 	r := NewRowReader(f, fetch, o)
 	var last record.Row
 	got := Meta{Size: f.meta.Size, Tail: f.meta.Tail}
