@@ -5,9 +5,9 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // minValid and maxValid bound the time that a firing alert is announced for.
@@ -22,21 +22,52 @@ type place struct{ rule, alert int }
 // deliveries is how many groups are told at once.
 const deliveries = 16
 
-// deliverAll sends the alerts of all groups, once all of them were evaluated: an Alertmanager that does not answer must not keep rules from
-// being evaluated. It returns true where some could not be told.
-func (e *Evaluator) deliverAll(ctx context.Context, outcomes []outcome) (unheard bool) {
-	var g errgroup.Group
-	g.SetLimit(deliveries)
-	for i := range outcomes {
-		if o := &outcomes[i]; o.run != nil {
-			g.Go(func() error {
-				o.summary.Notified, o.err = e.deliver(ctx, o.run, o.owedOnly)
-				return nil
-			})
-		}
+// maxReserve bounds the time before a deadline that is left for telling, which is a quarter of what there is at most.
+const maxReserve = 10 * time.Second
+
+// beforeDelivery ends a context early enough for what was evaluated by then to be told.
+func (e *Evaluator) beforeDelivery(ctx context.Context) (context.Context, context.CancelFunc) {
+	at, ok := ctx.Deadline()
+	if !ok || e.opts.Notifier == nil {
+		return context.WithCancel(ctx)
 	}
-	_ = g.Wait() // the functions return no error
-	return slices.ContainsFunc(outcomes, func(o outcome) bool { return o.run != nil && o.err != nil })
+	reserve := max(0, min(maxReserve, at.Sub(e.opts.Now())/4))
+	return context.WithDeadline(ctx, at.Add(-reserve))
+}
+
+// teller delivers what groups have found while others are evaluated. Neither waits for the other: a group that takes long must not keep
+// the alerts of others back, nor may an Alertmanager that does not answer keep rules from being evaluated.
+type teller struct {
+	deliver func(o *outcome)
+	slots   chan struct{}
+	wg      sync.WaitGroup
+	unheard atomic.Bool
+}
+
+func (e *Evaluator) newTeller(ctx context.Context) *teller {
+	return &teller{slots: make(chan struct{}, deliveries), deliver: func(o *outcome) {
+		o.summary.Notified, o.err = e.deliver(ctx, o.run, o.owedOnly)
+	}}
+}
+
+// tell does not wait; until wait has returned, the outcome belongs to the teller.
+func (t *teller) tell(o *outcome) {
+	if o.run == nil {
+		return
+	}
+	t.wg.Go(func() {
+		t.slots <- struct{}{}
+		defer func() { <-t.slots }()
+		if t.deliver(o); o.err != nil {
+			t.unheard.Store(true)
+		}
+	})
+}
+
+// wait returns once all was told, and true where some could not be.
+func (t *teller) wait() (unheard bool) {
+	t.wg.Wait()
+	return t.unheard.Load()
 }
 
 // deliver sends the alerts of the committed state: every firing one and those that have resolved lately, or, for a group that was not
@@ -73,7 +104,8 @@ func (e *Evaluator) deliver(ctx context.Context, r *run, owedOnly bool) (int, er
 }
 
 // notification announces a firing alert for four intervals, or four times the pause that there was: two evaluations may fail before
-// an Alertmanager takes it for resolved.
+// an Alertmanager takes it for resolved. The time runs from now where that is after the scheduled time: an evaluation that took long, or a
+// platform that called late, must not announce an alert whose end is over.
 func (e *Evaluator) notification(r *run, key string, a *Alert) Notification {
 	n := Notification{Labels: a.Labels, Annotations: a.Annotations, StartsAt: a.FiredAt}
 	if i := slices.Index(r.g.keys, key); i >= 0 {
@@ -82,7 +114,11 @@ func (e *Evaluator) notification(r *run, key string, a *Alert) Notification {
 	if a.Phase == Resolved {
 		n.Resolved, n.EndsAt = true, a.ResolvedAt
 	} else {
-		n.EndsAt = r.scheduled.Add(max(minValid, 4*e.interval(r.g), min(maxValid, 4*r.pause)))
+		from := r.scheduled
+		if now := e.opts.Now(); now.After(from) {
+			from = now
+		}
+		n.EndsAt = from.Add(max(minValid, 4*e.interval(r.g), min(maxValid, 4*r.pause)))
 	}
 	return n
 }

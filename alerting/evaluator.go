@@ -126,20 +126,26 @@ func (s *Summary) add(o Summary) {
 
 // Run evaluates the groups that are due at the scheduled time and tells the notifier. A group that fails does not keep others from
 // being evaluated; the error joins what went wrong with groups and with notifications. Errors of single rules are in the state, in
-// the log and in the metrics. When ctx ends, groups that have not been swapped are left as they were.
+// the log and in the metrics. When ctx ends, groups that have not been swapped are left as they were. Where ctx has a deadline, evaluating
+// ends some time before it, so that what was found can still be told.
 func (e *Evaluator) Run(ctx context.Context, scheduled time.Time) (Summary, error) {
+	evaluating, cancel := e.beforeDelivery(ctx)
+	defer cancel()
 	var total Summary
 	var errs []error
 	todo := e.current()
 	unheard := false
 	for range maxRounds {
-		if len(todo) == 0 || ctx.Err() != nil {
+		if len(todo) == 0 || evaluating.Err() != nil {
 			break
 		}
-		outcomes := e.round(ctx, todo, scheduled)
-		if !unheard { // else what is owed waits for the next run: nobody listens now, and windows wait
-			unheard = e.deliverAll(ctx, outcomes)
+		t := e.newTeller(ctx)
+		tell := t.tell
+		if unheard { // what is owed waits for the next run: nobody listens now, and windows wait
+			tell = func(*outcome) {}
 		}
+		outcomes := e.round(evaluating, todo, scheduled, tell)
+		unheard = t.wait() || unheard
 		var behind []group
 		for i, o := range outcomes {
 			if o.err != nil {
@@ -169,8 +175,9 @@ type outcome struct {
 	owedOnly bool
 }
 
-// round evaluates one window of each group: first all states are loaded, then one view is opened that serves all of them.
-func (e *Evaluator) round(ctx context.Context, groups []group, scheduled time.Time) []outcome {
+// round evaluates one window of each group: first all states are loaded, then one view is opened that serves all of them. It calls tell for
+// each group that was evaluated as soon as it was.
+func (e *Evaluator) round(ctx context.Context, groups []group, scheduled time.Time, tell func(*outcome)) []outcome {
 	outcomes := make([]outcome, len(groups))
 	runs := make([]*run, len(groups))
 	e.each(groups, func(i int) {
@@ -186,6 +193,7 @@ func (e *Evaluator) round(ctx context.Context, groups []group, scheduled time.Ti
 			return
 		}
 		outcomes[i] = e.group(ctx, runs[i], v, viewErr)
+		tell(&outcomes[i])
 	})
 	return outcomes
 }

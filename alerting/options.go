@@ -58,7 +58,7 @@ type Options struct {
 	ExternalLabels map[string]string
 	ExternalURL    *url.URL
 
-	// Now is the clock, to time evaluations only; what is evaluated follows from the scheduled time.
+	// Now is the clock, to time evaluations, and to say until when a firing alert is announced; what is evaluated follows from the scheduled time.
 	Now func() time.Time
 	// NewID returns a text that is unique for ever.
 	NewID func() string

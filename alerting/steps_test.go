@@ -2,15 +2,11 @@ package alerting
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"iter"
-	"sync"
 	"testing"
 	"time"
 
-	"lethe/alerting/rulefile"
 	"lethe/internal/record"
 	"lethe/letheql"
 )
@@ -55,82 +51,5 @@ func TestWindowsThatFailGetShorter(t *testing.T) {
 		if s.Cursors[0].Step != 0 || s.Rules[0].Health != HealthOK || time.Unix(0, s.Cursors[0].Through).Before(at(195)) {
 			t.Errorf("%s: after %d runs %+v", most, runs, s.Cursors[0])
 		}
-	}
-}
-
-// deaf is an Alertmanager that takes nothing, and looks at what was evaluated before it was asked.
-type deaf struct {
-	w         *world
-	mu        sync.Mutex
-	asked     int
-	evaluated int
-}
-
-func (d *deaf) Notify(_ context.Context, alerts []Notification) ([]bool, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.asked++
-	d.evaluated = len(d.w.states)
-	return make([]bool, len(alerts)), errInjected
-}
-
-// oneByOne lets several goroutines use a world.
-type oneByOne struct {
-	Store
-	Notifier
-	mu *sync.Mutex
-}
-
-func (o *oneByOne) Load(ctx context.Context, hash string) ([]byte, string, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.Store.Load(ctx, hash)
-}
-
-func (o *oneByOne) Swap(ctx context.Context, hash string, body []byte, tag string) (string, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.Store.Swap(ctx, hash, body, tag)
-}
-
-func (o *oneByOne) Notify(ctx context.Context, alerts []Notification) ([]bool, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.Notifier.Notify(ctx, alerts)
-}
-
-// An Alertmanager that does not answer keeps no rule from being evaluated: all groups are evaluated before anybody is told, and while windows are
-// caught up with it is asked once.
-func TestNobodyWaitsForAnAlertmanager(t *testing.T) {
-	w := newWorld()
-	d := &deaf{w: w}
-	e := w.evaluator(t, d, logRule("r"))
-	var groups []rulefile.Group
-	for i := range 5 {
-		groups = append(groups, rulefile.Group{File: "f.yml", Name: fmt.Sprint("g", i), Rules: []rulefile.Rule{logRule("r")}})
-	}
-	e.opts.Concurrency = 1
-	e.opts.Store = &oneByOne{Store: e.opts.Store, mu: &d.mu} // several groups are told at once
-	e.opts.NewID = rand.Text
-	if err := e.Reload(groups); err != nil {
-		t.Fatal(err)
-	}
-	e.run(t, w, 0)
-	for i := range 4 {
-		w.put(i, line(float64(i*50+1), fmt.Sprint(i)))
-	}
-	w.now = at(200)
-	sum, err := e.Run(t.Context(), w.now)
-	if !errors.Is(err, errInjected) || sum.Groups != 5 || sum.Behind != 0 {
-		t.Errorf("%+v, %v", sum, err)
-	}
-	if d.evaluated != 5 || d.asked != 5 {
-		t.Errorf("asked %d times, first after %d groups", d.asked, d.evaluated)
-	}
-	// What is owed is told by the next run that finds somebody who listens.
-	e.opts.Notifier = &oneByOne{Notifier: newInbox(w), mu: &d.mu}
-	w.now = at(201)
-	if sum, err := e.Run(t.Context(), w.now); err != nil || sum.Notified != 5*4 {
-		t.Errorf("%+v, %v", sum, err)
 	}
 }

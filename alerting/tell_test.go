@@ -1,0 +1,238 @@
+package alerting
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"testing"
+	"time"
+
+	"lethe/alerting/rulefile"
+	"lethe/internal/record"
+	"lethe/letheql"
+)
+
+// oneByOne lets several goroutines use a world.
+type oneByOne struct {
+	Store
+	Notifier
+	Engine
+	mu sync.Mutex
+}
+
+func (o *oneByOne) Load(ctx context.Context, hash string) ([]byte, string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.Store.Load(ctx, hash)
+}
+
+func (o *oneByOne) Swap(ctx context.Context, hash string, body []byte, tag string) (string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.Store.Swap(ctx, hash, body, tag)
+}
+
+func (o *oneByOne) Notify(ctx context.Context, alerts []Notification) ([]bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.Notifier.Notify(ctx, alerts)
+}
+
+func (o *oneByOne) Lines(ctx context.Context, src letheql.Source, query string, start, end int64) iter.Seq2[record.Row, error] {
+	return func(yield func(record.Row, error) bool) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.Engine.Lines(ctx, src, query, start, end)(yield)
+	}
+}
+
+// fiveGroups returns an evaluator of the groups g0 to g4, one after the other, each with the rule of the same name.
+func fiveGroups(t *testing.T, w *world, n Notifier) (harness, *oneByOne) {
+	t.Helper()
+	e := w.evaluator(t, nil)
+	o := &oneByOne{Store: e.opts.Store, Notifier: n, Engine: e.opts.Engine}
+	e.opts.Concurrency, e.opts.NewID = 1, rand.Text
+	e.opts.Store, e.opts.Notifier, e.opts.Engine = o, o, o
+	var groups []rulefile.Group
+	for i := range 5 {
+		name := fmt.Sprint("g", i)
+		groups = append(groups, rulefile.Group{File: "f.yml", Name: name, Rules: []rulefile.Rule{logRule(name)}})
+	}
+	if err := e.Reload(groups); err != nil {
+		t.Fatal(err)
+	}
+	return e, o
+}
+
+// deaf is an Alertmanager that keeps everybody waiting until all groups were read, and then takes nothing.
+type deaf struct {
+	read  *sync.WaitGroup
+	mu    sync.Mutex
+	asked int
+}
+
+func (d *deaf) Notify(_ context.Context, alerts []Notification) ([]bool, error) {
+	d.read.Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked++
+	return make([]bool, len(alerts)), errInjected
+}
+
+// reads is an engine that calls a function before each query.
+type reads struct {
+	Engine
+	before func(ctx context.Context, query string) error
+}
+
+func (r *reads) Lines(ctx context.Context, src letheql.Source, query string, start, end int64) iter.Seq2[record.Row, error] {
+	return func(yield func(record.Row, error) bool) {
+		if err := r.before(ctx, query); err != nil {
+			yield(record.Row{}, err)
+			return
+		}
+		r.Engine.Lines(ctx, src, query, start, end)(yield)
+	}
+}
+
+// An Alertmanager that does not answer keeps no rule from being evaluated, and while windows are caught up with it is asked once.
+func TestNobodyWaitsForAnAlertmanager(t *testing.T) {
+	w := newWorld()
+	d := &deaf{read: &sync.WaitGroup{}}
+	e, o := fiveGroups(t, w, nil)
+	e.opts.Notifier = d
+	e.run(t, w, 0)
+	seen := map[string]bool{}
+	e.opts.Engine = &reads{o, func(_ context.Context, query string) error {
+		if !seen[query] {
+			seen[query] = true
+			d.read.Done()
+		}
+		return nil
+	}}
+	d.read.Add(5)
+	for i := range 4 {
+		w.put(i, line(float64(i*50+1), fmt.Sprint(i)))
+	}
+	w.now = at(200)
+	sum, err := e.Run(t.Context(), w.now)
+	if !errors.Is(err, errInjected) || sum.Groups != 5 || sum.Behind != 0 || d.asked != 5 {
+		t.Errorf("%+v, %v, asked %d times", sum, err, d.asked)
+	}
+	// What is owed is told by the next run that finds somebody who listens.
+	o.Notifier, e.opts.Notifier = newInbox(w), o
+	w.now = at(201)
+	if sum, err := e.Run(t.Context(), w.now); err != nil || sum.Notified != 5*4 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+}
+
+// A group whose evaluation takes as long as it may does not keep the alerts of others back, nor those of groups behind it from being told
+// before the deadline.
+func TestNobodyWaitsForASlowGroup(t *testing.T) {
+	w := newWorld()
+	in := newInbox(w)
+	e, o := fiveGroups(t, w, in)
+	e.run(t, w, 0)
+	w.put(0, line(0.5, "x"))
+	told := make(chan struct{}, 5)
+	w.hook = func(op string) error {
+		if op == "notified" {
+			told <- struct{}{}
+		}
+		return nil
+	}
+	e.opts.Engine = &reads{o, func(ctx context.Context, query string) error {
+		if query != "g4" {
+			return nil
+		}
+		for range 4 { // the others are told while this one is evaluated
+			select {
+			case <-told:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return errInjected
+	}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	e.opts.Now = time.Now
+	w.now = at(2)
+	if sum, err := e.Run(ctx, w.now); err != nil || sum.Notified != 4 || sum.RulesFailed != 1 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+}
+
+// Evaluating ends before the deadline, so that there is time left to tell what was found.
+func TestTimeIsLeftToTell(t *testing.T) {
+	w := newWorld()
+	e, o := fiveGroups(t, w, newInbox(w))
+	e.run(t, w, 0)
+	w.put(0, line(0.5, "x"))
+	e.opts.Now = time.Now
+	begun := time.Now()
+	ctx, cancel := context.WithDeadline(t.Context(), begun.Add(time.Hour))
+	defer cancel()
+	var until []time.Time
+	e.opts.Engine = &reads{o, func(ctx context.Context, _ string) error {
+		d, _ := ctx.Deadline()
+		until = append(until, d)
+		return nil
+	}}
+	var telling time.Time
+	e.opts.Notifier = notifyFunc(func(ctx context.Context, alerts []Notification) ([]bool, error) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		telling, _ = ctx.Deadline()
+		return o.Notifier.Notify(ctx, alerts)
+	})
+	w.now = at(2)
+	if _, err := e.Run(ctx, w.now); err != nil {
+		t.Fatal(err)
+	}
+	if len(until) == 0 || !until[0].Equal(begun.Add(time.Hour-maxReserve)) || !telling.Equal(begun.Add(time.Hour)) {
+		t.Errorf("evaluated until %v, told until %v, begun %v", until, telling, begun)
+	}
+	for left, reserve := range map[time.Duration]time.Duration{4 * time.Second: time.Second, -time.Second: 0} {
+		e.opts.Now = func() time.Time { return begun.Add(time.Hour - left) }
+		short, cancel := e.beforeDelivery(ctx)
+		if d, _ := short.Deadline(); !d.Equal(begun.Add(time.Hour - reserve)) {
+			t.Errorf("%s before the deadline: evaluated until %v, begun %v", left, d, begun)
+		}
+		cancel()
+	}
+}
+
+type notifyFunc func(ctx context.Context, alerts []Notification) ([]bool, error)
+
+func (f notifyFunc) Notify(ctx context.Context, alerts []Notification) ([]bool, error) {
+	return f(ctx, alerts)
+}
+
+// An alert that fires is announced until after it is told, however long its evaluation took or however late it was called for.
+func TestEndIsAheadWhenItIsTold(t *testing.T) {
+	w := newWorld()
+	var ends []time.Time
+	e := w.evaluator(t, notifyFunc(func(_ context.Context, alerts []Notification) ([]bool, error) {
+		for _, a := range alerts {
+			ends = append(ends, a.EndsAt)
+		}
+		return make([]bool, len(alerts)), nil
+	}), logRule("r"))
+	e.run(t, w, 0)
+	w.put(0, line(0.5, "x"))
+	for _, now := range []float64{2, 20} { // after a pause of two minutes, so for eight
+		w.now = at(now)
+		if _, err := e.Run(t.Context(), at(2)); err != nil {
+			t.Fatal(err)
+		}
+		if want := at(now + 8); len(ends) != 1 || !ends[0].Equal(want) {
+			t.Errorf("told at minute %v: announced until %v, want %v", now, ends, want)
+		}
+		ends = nil
+	}
+}
