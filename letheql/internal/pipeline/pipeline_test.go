@@ -146,6 +146,7 @@ func TestLineFormatFails(t *testing.T) {
 		`{{replace "x" "` + long + `" .a | trunc 1}}`, `{{regexReplaceAll "x" .a "` + long + `" | trunc 1}}`,
 		`{{regexReplaceAll ".*" .a "` + strings.Repeat("$0", 2000) + `" | trunc 1}}`, `{{alignLeft 99999999 .a | trunc 1}}`, `{{div 1 .none}}`,
 		`{{replace "" "x" .a}}`, `{{regexReplaceAll "(" .a ""}}`, `{{.a.b}}`, strings.Repeat(`{{.a}}`, 2000),
+		`{{.a` + strings.Repeat(` | b64enc`, 40) + ` | trunc 1}}`, `{{alignLeft 500000 .a | replace " " "%" | urlencode | trunc 1}}`,
 	} {
 		s := must[*LineFormat](t)(NewLineFormat(text))
 		e := newEntry("a line")

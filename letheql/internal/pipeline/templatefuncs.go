@@ -55,12 +55,12 @@ func textFuncs() template.FuncMap {
 		"alignLeft":  func(n int, s string) (string, error) { return align(n, s, false) },
 		"alignRight": func(n int, s string) (string, error) { return align(n, s, true) },
 		"default":    func(d, s string) string { return map[bool]string{true: d, false: s}[s == ""] },
-		"b64enc":     func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+		"b64enc":     encodeBase64,
 		"b64dec": func(s string) (string, error) {
 			d, err := base64.StdEncoding.DecodeString(s)
 			return string(d), err
 		},
-		"urlencode": url.QueryEscape,
+		"urlencode": encodeURL,
 		"urldecode": url.QueryUnescape,
 	}
 }
@@ -180,6 +180,35 @@ func replace(from, to, s string) (string, error) {
 		return "", errLong
 	}
 	return strings.ReplaceAll(s, from, to), nil
+}
+
+// encodeBase64 refuses a result that is longer than a template's text before it is made: a chain of it would grow without bounds.
+func encodeBase64(s string) (string, error) {
+	if base64.StdEncoding.EncodedLen(len(s)) > MaxFormatBytes {
+		return "", errLong
+	}
+	return base64.StdEncoding.EncodeToString([]byte(s)), nil
+}
+
+// encodeURL refuses what may become longer than a template's text, each byte three.
+func encodeURL(s string) (string, error) {
+	if 3*len(s) > MaxFormatBytes && len(s)+2*escapes(s) > MaxFormatBytes {
+		return "", errLong
+	}
+	return url.QueryEscape(s), nil
+}
+
+// escapes counts the bytes that a URL may not hold as they are; a space becomes one byte too.
+func escapes(s string) int {
+	n := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-_.~ ", c) >= 0:
+		default:
+			n++
+		}
+	}
+	return n
 }
 
 // title makes the first letter of each word a capital.
