@@ -54,6 +54,11 @@ func (p *program) serve(ctx context.Context, bucket objstore.Bucket, first time.
 	if err != nil {
 		return err
 	}
+	if p.config.Web.ConfigBase64 != "" { // web.config.file is read where it is served
+		if handler, err = p.guarded(handler); err != nil {
+			return err
+		}
+	}
 	metrics, err := compactor.NewMetrics(reg)
 	if err != nil {
 		return err

@@ -57,7 +57,7 @@ func (c *Config) webTable() []*Setting {
 	return []*Setting{
 		{Key: "web.listen_address", Usage: "address to listen on", Value: &w.ListenAddress},
 		{Key: "web.config.file", Usage: "file of the Prometheus exporter toolkit that turns on TLS, client certificates and basic auth", Value: &w.ConfigFile},
-		{Key: "web.config.base64", Usage: "the same file in base64, for functions of a cloud, which have variables but no files", Value: &w.ConfigBase64},
+		{Key: "web.config.base64", Usage: "the same file in base64, of which only basic_auth_users count, for functions of a cloud, which have variables but no files", Value: &w.ConfigBase64},
 		{Key: "web.max_body", Usage: "bytes of a request's body", Value: &w.MaxBody},
 		{Key: "web.read_timeout", Usage: "how long a client may take to send its request", Value: &w.ReadTimeout},
 		{Key: "web.write_timeout", Usage: "how long a client may take to read its answer", Value: &w.WriteTimeout},
