@@ -298,3 +298,45 @@ func TestBasicAuth(t *testing.T) {
 		}
 	}
 }
+
+// An answer that is whole when the deadline comes is sent.
+func TestBufferedSendsWhatIsWhole(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	e := &engine{answer: func(context.Context, letheql.Request) (*letheql.Result, error) {
+		return &letheql.Result{Type: letheql.Logs, Stats: &letheql.Stats{}, Rows: func(yield func(letheql.LogRow, error) bool) {
+			rows(2, nil)(yield)
+			cancel()
+		}}, nil
+	}}
+	res, err := functions.Buffered(handler(t, e))(ctx, event("/api/v1/query", "query=x"))
+	if err != nil || res.StatusCode != http.StatusOK || strings.Count(res.Body, "한글") != 2 {
+		t.Errorf("%+v %v", res, err)
+	}
+}
+
+// A platform that stops reading a stream holds a query no longer than the query may run.
+func TestStreamThatNobodyReads(t *testing.T) {
+	for _, encoding := range []string{"identity", "gzip"} {
+		o := unlimited(logs(10_000_000, nil))
+		o.Timeout = 100 * time.Millisecond
+		h, err := functions.NewHandler(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		ask := event("/api/v1/query_range", "query=x&limit=0&start=2026-03-01T12:00:00Z&end=2026-03-02T12:00:00Z")
+		ask.Headers["accept-encoding"] = encoding
+		res, err := functions.Streaming(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer close(ended)
+			h.ServeHTTP(w, r)
+		}))(t.Context(), ask)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("%+v %v", res, err)
+		}
+		<-ended
+		if n, err := io.Copy(io.Discard, res.Body); err == nil {
+			t.Errorf("%s: %d bytes that look whole", encoding, n)
+		}
+	}
+}

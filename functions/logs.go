@@ -32,8 +32,9 @@ type answer struct {
 // writeLogs streams rows as they are found. After an error the connection is cut, so that no client takes a part for the whole.
 func (h *handler) writeLogs(w http.ResponseWriter, r *http.Request, a answer) error {
 	out := &lateWriter{ctx: r.Context(), w: w}
-	err := a.write(out, answerLimit(r.Context()))
-	if cut := out.end(); err == nil {
+	limit := answerLimit(r.Context())
+	err := a.write(out, limit)
+	if cut := out.end(); err == nil && limit == 0 { // a bounded answer was whole before its first byte was written
 		err = cut
 	}
 	if err == nil {
@@ -98,7 +99,7 @@ func (l *lateWriter) Write(b []byte) (int, error) {
 		l.begun = true
 		l.w.Header().Set("Content-Type", "application/json")
 		l.stop = context.AfterFunc(l.ctx, func() {
-			// A writer that has no deadline, as that of a function, has no client that stops reading either.
+			// A writer that has no deadline, as that of a buffered answer, has no client that stops reading either.
 			_ = http.NewResponseController(l.w).SetWriteDeadline(time.Unix(1, 0))
 		})
 	}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 )
@@ -53,6 +55,15 @@ func (s *stream) WriteHeader(status int) {
 func (s *stream) Write(p []byte) (int, error) {
 	s.WriteHeader(http.StatusOK)
 	return s.w.Write(p)
+}
+
+// SetWriteDeadline ends writing where the deadline is over, so that a platform that stops reading holds no query. Later ones are not needed:
+// the platform has a deadline of its own.
+func (s *stream) SetWriteDeadline(at time.Time) error {
+	if time.Until(at) > 0 {
+		return http.ErrNotSupported
+	}
+	return s.w.CloseWithError(os.ErrDeadlineExceeded)
 }
 
 // serve runs the handler. The pipe is closed with an error where the handler gave up, so that nobody takes the answer for whole.
