@@ -217,9 +217,19 @@ capabilities: {drop: [ALL]}
 {{- end -}}
 {{- end -}}
 
+{{/* Whether the chart has rule files to mount: "true" or nothing. */}}
+{{- define "lethe.hasRules" -}}
+{{- if or .Values.alert.readyMadeRules .Values.alert.rules }}true{{ end -}}
+{{- end -}}
+
 {{/* URLs of all Alertmanagers, as a YAML list. */}}
 {{- define "lethe.alertmanagers" -}}
 {{- $all := .Values.alert.alertmanagers -}}
+{{- range $all -}}
+{{- if regexMatch "^https?://[^/?#]*@" . -}}
+{{- fail "alert.alertmanagers holds a user or a password, which would show in the pod: put the URLs into a Secret, and give them as LETHE_ALERTING_ALERTMANAGERS by alert.extraEnv with a secretKeyRef" -}}
+{{- end -}}
+{{- end -}}
 {{- if .Values.alertmanager.enabled -}}
 {{- $all = append $all (printf "http://%s-alertmanager.%s.svc:9093" (include "lethe.fullname" .) .Release.Namespace) -}}
 {{- end -}}
