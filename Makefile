@@ -3,6 +3,8 @@
 TOOLS   := $(CURDIR)/.tools
 BIN     := $(CURDIR)/bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# A chart's version must be SemVer, which that of a checkout without a tag is not.
+CHART_VERSION := $(shell echo '$(VERSION)' | grep -Eq '^v?[0-9]+\.[0-9]+\.[0-9]+' && echo '$(patsubst v%,%,$(VERSION))' || echo '0.0.0-g$(VERSION)')
 LDFLAGS := -s -w -X main.version=$(VERSION)
 PKG     ?= ./...
 GO      ?= go
@@ -140,7 +142,7 @@ licence-list: $(GO_LICENSES) ## dist/licences.csv and dist/THIRD_PARTY_LICENSES.
 
 .PHONY: chart
 chart: $(HELM) ## dist/lethe-VERSION.tgz, the chart
-	$(TOOLS)/bin/helm package deploy/helm/lethe --version $(patsubst v%,%,$(VERSION)) --app-version $(patsubst v%,%,$(VERSION)) --destination dist
+	$(TOOLS)/bin/helm package deploy/helm/lethe --version $(CHART_VERSION) --app-version $(CHART_VERSION) --destination dist
 
 # What a release holds besides binaries: goreleaser calls it, and adds images and SBOMs of its binaries.
 .PHONY: release-parts
