@@ -63,8 +63,8 @@ func TestLimits(t *testing.T) {
 			"limit 0, at most 10 lines are allowed (0 asks for all)",
 		},
 		{
-			"bytes of lines", letheql.Options{MaxBuffer: 20}, letheql.Options{MaxBuffer: 1 << 10}, letheql.Request{Query: "pod{}", Time: noon},
-			"the newest 3 lines have more than 20 bytes, which a query without direction does not hold: set direction, or a lower limit",
+			"bytes of lines", letheql.Options{MaxBuffer: 500}, letheql.Options{MaxBuffer: 1 << 20}, letheql.Request{Query: "pod{}", Time: noon},
+			"the newest 3 lines have more than 500 bytes, which a query without direction does not hold: set direction, or a lower limit",
 		},
 		{
 			"steps of a subquery", letheql.Options{MaxSamples: 100}, letheql.Options{MaxSamples: 1000},

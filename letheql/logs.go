@@ -153,7 +153,7 @@ func (e *Engine) collectRows(ctx context.Context, lq *logQuery, stats *Stats) ([
 		if err != nil {
 			return nil, err
 		}
-		if size += bytesOf(&row); size > e.o.MaxBuffer {
+		if size += row.Bytes(); size > e.o.MaxBuffer {
 			return nil, fmt.Errorf("%w: the newest %d lines have more than %d bytes, which a query without direction does not hold: set direction, or a lower limit",
 				ErrLimit, len(rows)+1, e.o.MaxBuffer)
 		}
@@ -163,11 +163,15 @@ func (e *Engine) collectRows(ctx context.Context, lq *logQuery, stats *Stats) ([
 	return rows, nil
 }
 
-// bytesOf is what a row takes in memory, its text and its labels.
-func bytesOf(r *LogRow) int64 {
-	n := len(r.Log)
+// rowBytes and labelBytes are what a row and a label take in memory beside their text.
+const rowBytes, labelBytes = 200, 32
+
+// Bytes is about what a row takes in memory that is held: its text, its labels, and what they hang on. The names of its pod or process are
+// not counted, which rows share.
+func (r *LogRow) Bytes() int64 {
+	n := rowBytes + len(r.Log)
 	for _, l := range r.Extracted {
-		n += len(l.Name) + len(l.Value)
+		n += labelBytes + len(l.Name) + len(l.Value)
 	}
 	return int64(n)
 }

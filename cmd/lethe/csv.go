@@ -52,12 +52,10 @@ func (o *printer) rowsWithLabelsCSV(rows iter.Seq2[letheql.LogRow, error]) error
 		}
 		var line []string
 		header, line = rowFields(&r.Row, o.clock)
-		held += int64(len(r.Log))
 		for _, l := range r.Extracted {
 			names[l.Name] = true
-			held += int64(len(l.Value))
 		}
-		if held > o.most {
+		if held += r.Bytes(); held > o.most {
 			return fmt.Errorf("csv of lines with labels holds the whole answer, and this one has more than query.max_memory (%s): ask for fewer lines, or for jsonl", bytesText(o.most))
 		}
 		lines, found = append(lines, line), append(found, r.Extracted)

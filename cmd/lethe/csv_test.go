@@ -23,14 +23,14 @@ func TestLinesWithLabelsAreHeldWithinALimit(t *testing.T) {
 		}
 	}
 	for most, want := range map[int64]string{
-		11: "",
-		12: "time,namespace,pod,container,log,a\n1970-01-01T00:00:00.000000Z,n,,,one,one\n1970-01-01T00:00:00.000000Z,n,,,two,two\n",
+		477: "",
+		478: "time,namespace,pod,container,log,a\n1970-01-01T00:00:00.000000Z,n,,,one,one\n1970-01-01T00:00:00.000000Z,n,,,two,two\n",
 	} {
 		var out bytes.Buffer
 		o := newPrinter(&out, "csv", time.UTC)
 		o.most = most
 		err := o.result(&letheql.Result{Type: letheql.Logs, Staged: true, Rows: rows})
-		if out.String() != want || (err != nil) != (want == "") || err != nil && !strings.Contains(err.Error(), "query.max_memory (11 B)") {
+		if out.String() != want || (err != nil) != (want == "") || err != nil && !strings.Contains(err.Error(), "query.max_memory (477 B)") {
 			t.Errorf("%d: %v\n%s", most, err, out.String())
 		}
 	}
