@@ -225,13 +225,14 @@ func TestEndIsAheadWhenItIsTold(t *testing.T) {
 	}), logRule("r"))
 	e.run(t, w, 0)
 	w.put(0, line(0.5, "x"))
-	for _, now := range []float64{2, 20} { // after a pause of two minutes, so for eight
-		w.now = at(now)
+	// In time, after a pause of two minutes; and late, when it is told once more what was not taken.
+	for _, tc := range []struct{ now, end float64 }{{2, 2 + 4*2}, {20, 20 + 5}} {
+		w.now = at(tc.now)
 		if _, err := e.Run(t.Context(), at(2)); err != nil {
 			t.Fatal(err)
 		}
-		if want := at(now + 8); len(ends) != 1 || !ends[0].Equal(want) {
-			t.Errorf("told at minute %v: announced until %v, want %v", now, ends, want)
+		if len(ends) != 1 || !ends[0].Equal(at(tc.end)) {
+			t.Errorf("told at minute %v: announced until %v, want %v", tc.now, ends, at(tc.end))
 		}
 		ends = nil
 	}
