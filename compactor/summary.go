@@ -154,7 +154,7 @@ func (o *Odd) add(p Odd) {
 	o.Dropped += p.Dropped
 }
 
-// ErrSummary: the summary in the bucket is damaged.
+// ErrSummary marks a summary in the bucket that is damaged.
 var ErrSummary = errors.New("invalid summary of a pass")
 
 // stateKey returns where the summary of a compactor is kept. Passes over some targets only have one of their own: what they did is not done

@@ -115,8 +115,8 @@ func TestAnswersFitThePlatform(t *testing.T) {
 func TestBufferedErrorsInTheMiddle(t *testing.T) {
 	late := &engine{answer: func(ctx context.Context, _ letheql.Request) (*letheql.Result, error) {
 		var found iter.Seq2[letheql.LogRow, error] = func(yield func(letheql.LogRow, error) bool) {
-			for row := range rows(2000, nil) {
-				if !yield(row, nil) {
+			for row, err := range rows(2000, nil) {
+				if !yield(row, err) {
 					return
 				}
 			}

@@ -1,12 +1,13 @@
 package functions
 
 import (
-	"encoding/json"
 	"math"
 	"strconv"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
+
+	"lethe/internal/render"
 )
 
 // vector and matrix are encoded as Prometheus's API does, which prints times and numbers otherwise than the types' own methods: 1.500 for a time
@@ -53,16 +54,11 @@ func appendMetric(b []byte, metric labels.Labels) []byte {
 	b = append(b, `{"metric":{`...)
 	i := 0
 	metric.Range(func(l labels.Label) {
-		b = append(appendText(separated(b, i), l.Name), ':')
-		b = appendText(b, l.Value)
+		b = append(render.AppendString(separated(b, i), l.Name), ':')
+		b = render.AppendString(b, l.Value)
 		i++
 	})
 	return append(b, "},"...)
-}
-
-func appendText(b []byte, s string) []byte {
-	text, _ := json.Marshal(s) // a string always has an encoding
-	return append(b, text...)
 }
 
 // appendPoint writes [1772355600.5,"1"]: Unix milliseconds as seconds, with all three digits where there is a fraction.

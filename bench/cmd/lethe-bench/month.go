@@ -179,9 +179,12 @@ func (r *minute) ask() (out monthly, err error) {
 		if err != nil {
 			return out, err
 		}
+		text, err := io.ReadAll(res.Body)
+		if err = errors.Join(err, res.Body.Close()); err != nil {
+			return out, err
+		}
 		if res.StatusCode != http.StatusOK {
-			text, err := io.ReadAll(res.Body)
-			return out, errors.Join(fmt.Errorf("the query: %s %s", res.Status, text), err)
+			return out, fmt.Errorf("the query: %s %s", res.Status, text)
 		}
 		out = monthly{took: t.Took, n: r.meter.Take()}
 	}
