@@ -90,15 +90,18 @@ type lateWriter struct {
 	ctx   context.Context
 	w     http.ResponseWriter
 	begun bool
-	// stop is false where writing was ended.
-	stop func() bool
+	// stop is false where writing was ended, or is being ended until ended is closed.
+	stop  func() bool
+	ended chan struct{}
 }
 
 func (l *lateWriter) Write(b []byte) (int, error) {
 	if !l.begun {
 		l.begun = true
 		l.w.Header().Set("Content-Type", "application/json")
+		l.ended = make(chan struct{})
 		l.stop = context.AfterFunc(l.ctx, func() {
+			defer close(l.ended)
 			// A writer that has no deadline, as that of a buffered answer, has no client that stops reading either.
 			_ = http.NewResponseController(l.w).SetWriteDeadline(time.Unix(1, 0))
 		})
@@ -106,12 +109,14 @@ func (l *lateWriter) Write(b []byte) (int, error) {
 	return l.w.Write(b)
 }
 
-// end is called after the last write. It returns an error where the context has ended writing meanwhile.
+// end is called after the last write. It returns an error where the context has ended writing meanwhile. Nobody uses the writer when it has
+// returned: it goes back to the server then.
 func (l *lateWriter) end() error {
-	if l.begun && !l.stop() {
-		return context.Cause(l.ctx)
+	if !l.begun || l.stop() {
+		return nil
 	}
-	return nil
+	<-l.ended
+	return context.Cause(l.ctx)
 }
 
 func (a *answer) encode(w *bufio.Writer, t *tally) error {
