@@ -188,16 +188,28 @@ func TestAnswersToPuts(t *testing.T) {
 	}
 }
 
-func TestAPutThatADeleteDeniedIsTriedAgain(t *testing.T) {
-	f := &fake{answer: func(n int, r *http.Request) (*http.Response, error) {
-		drain(t, r)
-		if n < 3 {
-			return refuse(403, "AccessDenied"), nil
+func TestAPutThatMetADeleteIsTriedAgain(t *testing.T) {
+	for code, status := range map[string]int{"AccessDenied": 403, "ExistingObjectIsDirectory": 409} {
+		f := &fake{answer: func(n int, r *http.Request) (*http.Response, error) {
+			drain(t, r)
+			if n < 3 {
+				return refuse(status, code), nil
+			}
+			return respond(200, ""), nil
+		}}
+		c := objstore.Condition{IfAbsent: true}
+		if _, err := over(t, f).Put(t.Context(), "k", strings.NewReader("v"), 1, c); err != nil || f.count() != 3 {
+			t.Errorf("%s: %d requests, %v", code, f.count(), err)
 		}
-		return respond(200, ""), nil
-	}}
-	if _, err := over(t, f).Put(t.Context(), "k", strings.NewReader("v"), 1, objstore.Condition{}); err != nil || f.count() != 3 {
-		t.Errorf("%d requests, %v", f.count(), err)
+	}
+}
+
+// A key that is a folder of the store's was not lost to another writer, and who takes it for lost would wait for an object that never comes.
+func TestAFolderIsNoLostCondition(t *testing.T) {
+	f := &fake{answer: func(int, *http.Request) (*http.Response, error) { return refuse(409, "ExistingObjectIsDirectory"), nil }}
+	_, err := over(t, f).Put(t.Context(), "k", strings.NewReader("v"), 1, objstore.Condition{IfAbsent: true})
+	if err == nil || errors.Is(err, objstore.ErrPrecondition) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -64,23 +64,32 @@ func (b *Bucket) put(ctx context.Context, key string, r io.Reader, size int64, c
 	return objstore.Attributes{Size: size, ETag: info.ETag, LastModified: info.LastModified}, nil
 }
 
-// Waits before a put is tried again that was denied.
+// Waits before a put is tried again that met a delete.
 const (
-	deniedAttempts = 4
-	deniedWait     = 50 * time.Millisecond
+	metAttempts = 5
+	metWait     = 50 * time.Millisecond
 )
 
-// send puts the body. A MinIO on a single disk denies access to a put whose folder a delete is just removing, so a denied put
-// is tried again if the body allows it; where access is denied in earnest that costs a fraction of a second.
+// existingDirectory is what VersityGW calls a key that is a folder of its file system, and any folder it could not make.
+const existingDirectory = "ExistingObjectIsDirectory"
+
+// metDelete tells whether a store may have refused a put because a delete was just removing the folder that the object goes to:
+// a MinIO on a single disk then denies access, a VersityGW says that the object is a directory.
+func metDelete(err error) bool {
+	var resp minio.ErrorResponse
+	return errors.As(err, &resp) && (resp.Code == minio.AccessDenied || resp.Code == existingDirectory)
+}
+
+// send puts the body, and again if the put may have met a delete and the body allows it; where the refusal is meant, that costs
+// a fraction of a second.
 func (b *Bucket) send(ctx context.Context, key string, u *upload, opts minio.PutObjectOptions) (minio.UploadInfo, error) {
 	for attempt := 1; ; attempt++ {
 		r, again := u.reader()
 		info, err := b.core.Client.PutObject(ctx, b.name, key, r, u.size, opts)
-		var resp minio.ErrorResponse
-		if attempt == deniedAttempts || !again || !errors.As(err, &resp) || resp.Code != minio.AccessDenied {
+		if attempt == metAttempts || !again || !metDelete(err) {
 			return info, err
 		}
-		t := time.NewTimer(deniedWait << (attempt - 1))
+		t := time.NewTimer(metWait << (attempt - 1))
 		select {
 		case <-t.C:
 		case <-ctx.Done():
@@ -94,7 +103,7 @@ func (b *Bucket) send(ctx context.Context, key string, u *upload, opts minio.Put
 // If-Match where there is no object, and 409 where two conditional puts met.
 func refused(err, cause error, c objstore.Condition) error {
 	var resp minio.ErrorResponse
-	if c == (objstore.Condition{}) || !errors.As(cause, &resp) {
+	if c == (objstore.Condition{}) || !errors.As(cause, &resp) || resp.Code == existingDirectory {
 		return err
 	}
 	conflict := slices.Contains([]int{http.StatusConflict, http.StatusPreconditionFailed}, resp.StatusCode)
