@@ -34,7 +34,8 @@ type Options struct {
 	Concurrency int
 	// Decoders is how many pages of one query are decoded at once, 1 to 256. Default: the number of CPUs that Go uses.
 	Decoders int
-	// GapBytes is how far two pages may lie apart and still be got by one request. Default 128 KiB; negative means none.
+	// GapBytes is how far two pages may lie apart and still be got by one request. Default 512 KiB, which a store sends faster than it answers
+	// another request; negative means none.
 	GapBytes int64
 	// GetBytes is how long a request for several pages may become, at least 64 KiB. Default 2 MiB.
 	GetBytes int64
@@ -67,7 +68,7 @@ func orDefault[T int | int64](v *T, def T) {
 func (o Options) withDefaults() (Options, error) {
 	orDefault(&o.Concurrency, 8)
 	orDefault(&o.Decoders, min(256, runtime.GOMAXPROCS(0)))
-	orDefault(&o.GapBytes, 128<<10)
+	orDefault(&o.GapBytes, 512<<10)
 	orDefault(&o.GetBytes, 2<<20)
 	orDefault(&o.Memory, 64<<20)
 	orDefault(&o.TailCache, 64<<20)
