@@ -16,7 +16,7 @@ import (
 )
 
 // List implements objstore.Reader. It reads a folder when the listing comes to it, so it holds the names of one folder at
-// each depth, whatever the size of the tree.
+// each depth, whatever the size of the tree, and keeps that folder open.
 func (b *Bucket) List(ctx context.Context, opts objstore.ListOptions) iter.Seq2[objstore.Object, error] {
 	return func(yield func(objstore.Object, error) bool) {
 		if err := b.list(ctx, opts, yield); err != nil && !errors.Is(err, errStop) {
@@ -101,7 +101,17 @@ type entry struct {
 }
 
 func (w *walk) folder(dir string) error {
-	entries, err := w.read(dir)
+	// Files are looked at from their folder: from the root, each of them would have every folder above it opened again.
+	at, err := w.root.OpenRoot(dir)
+	if err != nil {
+		return gone(err)
+	}
+	return errors.Join(w.within(at, dir), at.Close())
+}
+
+// within walks a folder that is open.
+func (w *walk) within(at *os.Root, dir string) error {
+	entries, err := w.read(at, dir)
 	if err != nil {
 		return err
 	}
@@ -110,7 +120,7 @@ func (w *walk) folder(dir string) error {
 			return err
 		}
 		if !e.IsDir() {
-			err = w.file(e)
+			err = w.file(at, e)
 		} else if w.opts.Delimiter != "" && strings.HasPrefix(e.key, w.opts.Prefix) {
 			err = w.prefix(e.key)
 		} else {
@@ -124,8 +134,8 @@ func (w *walk) folder(dir string) error {
 }
 
 // read returns what of a folder the listing may need, in the order of the keys.
-func (w *walk) read(dir string) ([]entry, error) {
-	f, err := w.root.Open(dir)
+func (w *walk) read(at *os.Root, dir string) ([]entry, error) {
+	f, err := at.Open(".")
 	if err != nil {
 		return nil, gone(err)
 	}
@@ -160,8 +170,8 @@ func (w *walk) wanted(key string) bool {
 	return under && after
 }
 
-func (w *walk) file(e entry) error {
-	info, err := w.root.Lstat(e.key)
+func (w *walk) file(at *os.Root, e entry) error {
+	info, err := at.Lstat(e.Name())
 	if err != nil {
 		return gone(err)
 	}
