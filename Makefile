@@ -38,12 +38,21 @@ $(eval $(call tool,GO_LICENSES,go-licenses,github.com/google/go-licenses,$(GO_LI
 $(eval $(call tool,CYCLONEDX,cyclonedx-gomod,github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod,$(CYCLONEDX_VERSION)))
 $(eval $(call tool,GORELEASER,goreleaser,github.com/goreleaser/goreleaser/v2,$(GORELEASER_VERSION)))
 
+# promtool cannot be installed by its path, for its module replaces others: it is built in a module beside the product, without the clients of service
+# discovery.
+PROMTOOL := $(TOOLS)/stamps/promtool@$(shell awk '$$(NF-1) == "github.com/prometheus/prometheus" { print $$NF }' test/promtool/go.mod)
+$(PROMTOOL): test/promtool/go.mod test/promtool/go.sum
+	@mkdir -p $(TOOLS)/bin $(TOOLS)/stamps && rm -f $(TOOLS)/stamps/promtool@*
+	cd test/promtool && CGO_ENABLED=0 $(GO) build -trimpath -tags remove_all_sd -ldflags '-s -w' -o $(TOOLS)/bin/promtool github.com/prometheus/prometheus/cmd/promtool
+	@touch $@
+
 # How tests find the servers. Outside of make, set them yourself.
 export LETHE_TEST_MINIO        ?= $(TOOLS)/bin/minio
 export LETHE_TEST_VERSITYGW    ?= $(TOOLS)/bin/versitygw
 export LETHE_TEST_ALERTMANAGER ?= $(TOOLS)/bin/alertmanager
 export LETHE_TEST_HELM         ?= $(TOOLS)/bin/helm
 export LETHE_TEST_MC           ?= $(TOOLS)/bin/mc
+export LETHE_TEST_PROMTOOL     ?= $(TOOLS)/bin/promtool
 
 .PHONY: help
 help: ## list the targets
@@ -72,7 +81,7 @@ test: test-tools ## all tests, with the race detector, on memory, files and MinI
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PKG)
 
 .PHONY: interop
-interop: stores duckdb ## what others make of the bucket: VersityGW as the store, DuckDB as the reader
+interop: stores duckdb promtool ## what others make of it: VersityGW as the store, DuckDB as the reader, promtool as the client
 
 .PHONY: stores
 stores: $(VERSITYGW) ## the suite of stores and the probe on VersityGW
@@ -81,6 +90,10 @@ stores: $(VERSITYGW) ## the suite of stores and the probe on VersityGW
 .PHONY: duckdb
 duckdb: ## read blocks with DuckDB, in a module of its own beside the product
 	cd test/duckdb && CGO_ENABLED=1 $(GO) test -timeout 20m ./...
+
+.PHONY: promtool
+promtool: $(PROMTOOL) ## ask a server by promtool
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m -tags promtool -run Promtool ./cmd/lethe
 
 .PHONY: test-docker
 test-docker: test-tools ## the same with MinIO in a container
@@ -176,7 +189,7 @@ bench-coldstart: build ## start the function on one core, again and again; fails
 	taskset -c 0 $(BIN)/lethe-bench coldstart --binary $(BIN)/lethe --lines 100000 --namespaces 1 --duration 50m --max-ms 150 --max-mib 128 --max-size 60
 
 .PHONY: tools
-tools: $(MINIO) $(VERSITYGW) $(ALERTMANAGER) $(HELM) $(MC) $(GOLANGCI_LINT) $(GO_LICENSES) ## install what tests and checks need into .tools
+tools: $(MINIO) $(VERSITYGW) $(ALERTMANAGER) $(PROMTOOL) $(HELM) $(MC) $(GOLANGCI_LINT) $(GO_LICENSES) ## install what tests and checks need into .tools
 
 .PHONY: clean
 clean: ## remove what was built, and the tools
