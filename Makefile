@@ -104,8 +104,10 @@ vet lint licences: export CGO_ENABLED = 0
 vet lint licences: export GOFLAGS += -trimpath
 
 .PHONY: vet
-vet: ## go vet
+vet: ## go vet, with what is built by tags, and the modules beside the product
 	$(GO) vet ./...
+	$(GO) vet -tags stores,docker,promtool ./objstore/... ./cmd/lethe
+	cd test/duckdb && CGO_ENABLED=1 $(GO) vet -trimpath=false ./... # as its tests were built
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## golangci-lint, configured in .golangci.yml
