@@ -147,7 +147,7 @@ sbom: build ## dist/lethe.cdx.json: what the binary is linked with, as CycloneDX
 .PHONY: sbom-of
 sbom-of: $(CYCLONEDX)
 	@mkdir -p $(dir $(SBOM))
-	$(TOOLS)/bin/cyclonedx-gomod bin -json -licenses -version $(VERSION) -output $(SBOM) $(BINARY)
+	$(TOOLS)/bin/cyclonedx-gomod bin -json -licenses -noserial -notimestamp -version $(VERSION) -output $(SBOM) $(BINARY)
 
 .PHONY: licence-list
 licence-list: $(GO_LICENSES) ## dist/licences.csv and dist/THIRD_PARTY_LICENSES.txt: what is linked, under which licence, and their texts
