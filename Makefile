@@ -40,7 +40,7 @@ $(eval $(call tool,GORELEASER,goreleaser,github.com/goreleaser/goreleaser/v2,$(G
 
 # promtool cannot be installed by its path, for its module replaces others: it is built in a module beside the product, without the clients of service
 # discovery.
-PROMTOOL := $(TOOLS)/stamps/promtool@$(shell awk '$$(NF-1) == "github.com/prometheus/prometheus" { print $$NF }' test/promtool/go.mod)
+PROMTOOL := $(TOOLS)/stamps/promtool@$(shell awk '$$1 == "require" && $$2 == "github.com/prometheus/prometheus" { print $$3 }' test/promtool/go.mod)
 $(PROMTOOL): test/promtool/go.mod test/promtool/go.sum
 	@mkdir -p $(TOOLS)/bin $(TOOLS)/stamps && rm -f $(TOOLS)/stamps/promtool@*
 	cd test/promtool && CGO_ENABLED=0 $(GO) build -trimpath -tags remove_all_sd -ldflags '-s -w' -o $(TOOLS)/bin/promtool github.com/prometheus/prometheus/cmd/promtool
