@@ -125,10 +125,13 @@ func (q *query) fetchGroup(ctx context.Context, b *openBlock, group []*part) err
 	}
 	for _, p := range group {
 		at := p.at.Offset - from
-		p.data = data[at : at+p.at.Length : at+p.at.Length]
+		p.data = data[at : at+p.at.Length]
+		if len(group) > 1 {
+			// A copy: the part would keep the whole answer in memory, gaps and all, for as long as it waits for its turn or is cached.
+			p.data = slices.Clone(p.data)
+		}
 		if q.s.opts.PageCache > 0 {
-			// A copy: the part would keep the whole answer in memory.
-			q.s.pages.Add(p.key, slices.Clone(p.data), p.at.Length)
+			q.s.pages.Add(p.key, p.data, p.at.Length)
 		}
 	}
 	return nil
