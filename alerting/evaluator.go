@@ -79,6 +79,9 @@ func (e *Evaluator) Reload(groups []rulefile.Group) error {
 			e.m.forget(g.File, g.Name)
 		}
 	}
+	for _, g := range next {
+		e.m.expect(g.File, g.Name)
+	}
 	e.groups = next
 	return nil
 }

@@ -44,6 +44,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
+// expect shows the counters of a group before anything is counted: who takes the increase of one sees its first step then.
+func (m *metrics) expect(file, group string) {
+	m.evaluations.WithLabelValues(file, group)
+	m.failures.WithLabelValues(file, group)
+}
+
 // forget drops the series of a group that is evaluated no more.
 func (m *metrics) forget(file, group string) {
 	m.evaluations.DeleteLabelValues(file, group)

@@ -5,10 +5,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"lethe/alerting/rulefile"
 )
@@ -65,6 +67,21 @@ func TestOptions(t *testing.T) {
 	}
 	if _, err := New(nil, reg); err == nil {
 		t.Error("metrics were registered twice")
+	}
+}
+
+// A counter that appears with its first failure shows no increase to Prometheus, which knows no value before that.
+func TestCountersBeginAtZero(t *testing.T) {
+	o, reg := validOptions(), prometheus.NewRegistry()
+	o.Registerer = reg
+	if _, err := New([]rulefile.Group{{File: "f", Name: "g"}}, o); err != nil {
+		t.Fatal(err)
+	}
+	const name = "lethe_alerting_evaluation_failures_total"
+	want := "# HELP " + name + " Evaluations of rules that failed; their alerts were kept as they were.\n# TYPE " + name + " counter\n" +
+		name + `{rule_file="f",rule_group="g"} 0` + "\n"
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), name); err != nil {
+		t.Error(err)
 	}
 }
 

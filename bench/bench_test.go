@@ -65,9 +65,12 @@ func newWorld(t *testing.T, o gen.Options) world {
 	}
 	reg := prometheus.NewRegistry()
 	h, err := functions.NewHandler(functions.Options{
-		Engine: engine, Source: source, Metrics: reg, Gatherer: reg, Log: slog.New(slog.DiscardHandler), Now: time.Now, MaxLimit: 5000, DefaultLimit: 1000, MaxBody: 1 << 20, Concurrency: 4,
+		StatusOptions: functions.StatusOptions{
+			Metrics: reg, Gatherer: reg, Log: slog.New(slog.DiscardHandler), Now: time.Now, MaxBody: 1 << 20,
+			Ready: func(context.Context) error { return nil },
+		},
+		Engine: engine, Source: source, MaxLimit: 5000, DefaultLimit: 1000, Concurrency: 4,
 		Targets: func(context.Context) ([]functions.Target, error) { return nil, nil },
-		Ready:   func(context.Context) error { return nil },
 	})
 	if err != nil {
 		t.Fatal(err)

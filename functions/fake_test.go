@@ -89,9 +89,12 @@ func targets(context.Context) ([]functions.Target, error) {
 func options(e functions.Engine) functions.Options {
 	reg := prometheus.NewRegistry()
 	return functions.Options{
-		Engine: e, Source: source{}, Targets: targets, Ready: func(context.Context) error { return nil },
-		Metrics: reg, Gatherer: reg, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return clock },
-		Version: "test", Timeout: 20 * time.Second, DefaultLimit: 1000, MaxLimit: 5000, MaxBody: 1 << 20, Concurrency: 4, Queue: 4, Patience: time.Second,
+		StatusOptions: functions.StatusOptions{
+			Ready: func(context.Context) error { return nil }, Metrics: reg, Gatherer: reg,
+			Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return clock }, Version: "test", MaxBody: 1 << 20,
+		},
+		Engine: e, Source: source{}, Targets: targets,
+		Timeout: 20 * time.Second, DefaultLimit: 1000, MaxLimit: 5000, Concurrency: 4, Queue: 4, Patience: time.Second,
 	}
 }
 

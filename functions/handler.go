@@ -5,16 +5,12 @@ package functions
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"lethe/alerting"
 	"lethe/letheql"
 )
 
@@ -32,29 +28,18 @@ type Target struct {
 	Newest time.Time
 }
 
-// Options of the handler.
+// Options of the handler of all endpoints.
 type Options struct {
+	StatusOptions
 	Engine Engine
 	// Source answers for labels and series.
 	Source letheql.Source
 	// Targets lists the targets, sorted by kind and name.
 	Targets func(ctx context.Context) ([]Target, error)
-	// Rules tells the state of alerting rules; nil where there are none.
-	Rules func(ctx context.Context) (*alerting.Status, error)
-	// Ready returns nil when the bucket answers.
-	Ready func(ctx context.Context) error
-	// Metrics is where the handler's own metrics are registered, and Gatherer what /metrics shows.
-	Metrics  prometheus.Registerer
-	Gatherer prometheus.Gatherer
-	Log      *slog.Logger
-	Now      func() time.Time
-	Version  string
 	// Timeout of a query; 0 is none. A request may ask for less.
 	Timeout time.Duration
 	// DefaultLimit of lines is the engine's, and MaxLimit what a request may ask for; 0 is any number, and all of them.
 	DefaultLimit, MaxLimit int
-	// MaxBody bounds the body of a request in bytes.
-	MaxBody int64
 	// Concurrency, Queue and Patience are those of the gate: queries that run at once, that wait, and how long they wait.
 	Concurrency, Queue int
 	Patience           time.Duration
@@ -62,12 +47,12 @@ type Options struct {
 
 func (o *Options) validate() error {
 	switch {
-	case o.Engine == nil, o.Source == nil, o.Targets == nil, o.Ready == nil, o.Metrics == nil, o.Gatherer == nil, o.Log == nil, o.Now == nil:
-		return errors.New("functions: Engine, Source, Targets, Ready, Metrics, Gatherer, Log and Now are needed")
-	case o.DefaultLimit < 1, o.MaxLimit < 0, o.MaxBody < 1, o.Concurrency < 1, o.Queue < 0, o.Patience < 0, o.Timeout < 0:
-		return errors.New("functions: DefaultLimit, MaxBody and Concurrency are at least 1, and no number is negative")
+	case o.Engine == nil, o.Source == nil, o.Targets == nil:
+		return errors.New("functions: Engine, Source and Targets are needed")
+	case o.DefaultLimit < 1, o.MaxLimit < 0, o.Concurrency < 1, o.Queue < 0, o.Patience < 0, o.Timeout < 0:
+		return errors.New("functions: DefaultLimit and Concurrency are at least 1, and no number is negative")
 	}
-	return nil
+	return o.StatusOptions.validate()
 }
 
 type handler struct {
@@ -82,11 +67,17 @@ func NewHandler(o Options) (http.Handler, error) {
 		return nil, err
 	}
 	h := &handler{o: o, gate: newGate(o.Concurrency, o.Queue, o.Patience), metrics: newMetrics(o.Metrics)}
+	h.metrics.countQueries(o.Metrics)
+	return h.wrapped(h.routes())
+}
+
+// wrapped has routes behind what all requests go through.
+func (h *handler) wrapped(routes http.Handler) (http.Handler, error) {
 	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.CompressionLevel(1), gzhttp.EnableZstd(false))
 	if err != nil {
 		return nil, err
 	}
-	return h.logged(h.bounded(compress(h.routes()))), nil
+	return h.logged(h.bounded(compress(routes))), nil
 }
 
 // bounded refuses bodies that are too long.
@@ -101,7 +92,7 @@ func (h *handler) bounded(next http.Handler) http.Handler {
 type endpoint func(w http.ResponseWriter, r *http.Request, f form) error
 
 func (h *handler) routes() http.Handler {
-	mux := http.NewServeMux()
+	mux := h.statusRoutes("Queries are at /api/v1/query and /api/v1/query_range, metrics at /metrics.")
 	both := func(path string, e endpoint) {
 		mux.Handle("GET "+path, h.with(e))
 		mux.Handle("POST "+path, h.with(e))
@@ -116,14 +107,6 @@ func (h *handler) routes() http.Handler {
 	mux.Handle("GET /api/v1/label/{name}/values", h.with(h.gated(h.labelValues)))
 	mux.Handle("GET /api/v1/metadata", h.with(h.metadata))
 	mux.Handle("GET /api/v1/targets", h.with(h.targets))
-	mux.Handle("GET /api/v1/rules", h.with(h.rules))
-	mux.Handle("GET /api/v1/alerts", h.with(h.alerts))
-	mux.Handle("GET /api/v1/status/buildinfo", h.with(h.buildInfo))
-	mux.Handle("GET /-/healthy", h.with(h.healthy))
-	mux.Handle("GET /-/ready", h.with(h.ready))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(h.o.Gatherer, promhttp.HandlerOpts{DisableCompression: true}))
-	mux.Handle("GET /{$}", h.with(h.welcome))
-	mux.Handle("/", h.unknown(mux))
 	return mux
 }
 

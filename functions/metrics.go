@@ -13,8 +13,9 @@ import (
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
-	costs    []cost
-	stages   *prometheus.CounterVec
+	// costs and stages of queries, where any are answered.
+	costs  []cost
+	stages *prometheus.CounterVec
 }
 
 // cost is a counter of what queries cost.
@@ -32,6 +33,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"route"}),
 	}
 	reg.MustRegister(m.requests, m.seconds)
+	return m
+}
+
+// countQueries adds the metrics of what queries cost.
+func (m *metrics) countQueries(reg prometheus.Registerer) {
 	for _, c := range []struct {
 		name, help string
 		of         func(s *letheql.Stats) int64
@@ -63,7 +69,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		Help: "Time of queries by stage: plan and run, and within run open, raw, fetch and search, the last two added up over what ran at once.",
 	}, []string{"stage"})
 	reg.MustRegister(m.stages)
-	return m
 }
 
 func (m *metrics) observe(route string, status int, took time.Duration, n *note) {

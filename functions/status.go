@@ -11,9 +11,11 @@ import (
 // silence is how long a target may say nothing before its health is down.
 const silence = time.Hour
 
-// welcome tells a person who opens the address in a browser where they are.
-func (h *handler) welcome(w http.ResponseWriter, r *http.Request, _ form) error {
-	return writeText(w, r, http.StatusOK, "Lethe "+h.o.Version+": logs in a bucket.\n\nQueries are at /api/v1/query and /api/v1/query_range, metrics at /metrics.\n")
+// welcome tells a person who opens the address in a browser where they are, and what there is.
+func (h *handler) welcome(what string) endpoint {
+	return func(w http.ResponseWriter, r *http.Request, _ form) error {
+		return writeText(w, r, http.StatusOK, "Lethe "+h.o.Version+": logs in a bucket.\n\n"+what+"\n")
+	}
 }
 
 // healthy answers as venti expects it: it looks for " is Healthy." in the text.

@@ -5,9 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
+
+	"lethe/alerting"
+	"lethe/functions"
 )
 
 func TestProbes(t *testing.T) {
@@ -39,6 +43,41 @@ func TestProbes(t *testing.T) {
 	}
 	if status, _, body := get(t, s, "/api/v1/nothing"); status != http.StatusNotFound || !strings.Contains(body, `"status":"error"`) {
 		t.Error(status, body)
+	}
+}
+
+// TestStatusHandler: a process that answers no queries has the endpoints that tell how it fares, and counts no queries.
+func TestStatusHandler(t *testing.T) {
+	o := options(logs(0, nil)).StatusOptions
+	o.Rules = func(context.Context) (*alerting.Status, error) {
+		return &alerting.Status{Warnings: []string{"the rules are old"}}, nil
+	}
+	h, err := functions.NewStatusHandler(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	for path, want := range map[string]string{
+		"/-/healthy": " is Healthy.", "/-/ready": " is Ready.", "/": "metrics at /metrics", "/api/v1/rules": "the rules are old",
+		"/api/v1/alerts": `"alerts":[]`, "/api/v1/status/buildinfo": `"letheVersion":"test"`,
+	} {
+		if status, _, body := get(t, s, path); status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	for _, path := range []string{query, "/api/v1/labels", "/api/v1/series?match[]=pod", "/api/v1/targets"} {
+		if status, _, body := get(t, s, path); status != http.StatusNotFound || !strings.Contains(body, `"errorType":"not_found"`) {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	status, _, body := get(t, s, "/metrics")
+	if status != http.StatusOK || !strings.Contains(body, `lethe_http_requests_total{code="200",route="GET /-/ready"} 1`) || strings.Contains(body, "lethe_query_") {
+		t.Errorf("/metrics: %d %s", status, body)
+	}
+	o.MaxBody = 0
+	if _, err := functions.NewStatusHandler(o); err == nil {
+		t.Error("bodies without a bound are taken")
 	}
 }
 

@@ -87,6 +87,9 @@ func New(o Options) (*Client, error) {
 		}
 		for _, u := range urls {
 			c.peers = append(c.peers, &peer{u, hc, time.Duration(e.Timeout), e.AlertRelabelConfigs})
+			// Who takes the increase of a counter sees its first step only where it began at 0.
+			m.sent.WithLabelValues(u)
+			m.failed.WithLabelValues(u)
 		}
 	}
 	return c, nil

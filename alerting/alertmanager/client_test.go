@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.uber.org/goleak"
 
@@ -99,6 +100,9 @@ alert_relabel_configs:
 		t.Fatal(err)
 	}
 	c := client(t, addURL(t, cfg, a.URL+"/am/", strings.Replace(b.URL, "//", "//lethe:se%3Acret@", 1)))
+	if n := testutil.CollectAndCount(c.m.failed); n != 2 {
+		t.Errorf("before anything failed there are %d counters of failures, want one for each Alertmanager", n)
+	}
 	ok, err := c.Notify(t.Context(), alertsOf("X", "Dropped"))
 	if err != nil || !ok[0] || !ok[1] {
 		t.Fatalf("%v, %v", ok, err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
 
 	"lethe/alerting"
 	"lethe/alerting/alertmanager"
@@ -30,8 +31,9 @@ func (p *program) alertCommand() *cli.Command {
 	return &cli.Command{
 		Name: "alert", Usage: "evaluate alerting rules and tell Alertmanagers",
 		Description: "Any number of evaluators may run at once: their states are in the bucket, and each line counts once.",
-		Flags:       flags(p.config, join([]string{"cli.once once", "alerting.every every"}, alertingFlags, querying)...),
-		Action:      p.action(0, 0, func(ctx context.Context, _ []string) error { return p.alert(ctx) }),
+		Flags: flags(p.config, join([]string{"cli.once once", "alerting.every every", "alerting.listen_address listen"}, alertingFlags, listening,
+			querying)...),
+		Action: p.action(0, 0, func(ctx context.Context, _ []string) error { return p.alert(ctx) }),
 	}
 }
 
@@ -40,18 +42,45 @@ func (p *program) alert(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a, err := p.openAlerting(ctx, bucket, nil)
+	reg := newRegistry()
+	a, err := p.openAlerting(ctx, bucket, reg)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	if p.args.Once {
-		s, err := a.Run(ctx, p.now())
-		_, perr := fmt.Fprintf(p.stdout, "evaluated %d groups (%d not due, %d lost to another evaluator, %d failed); %d alerts fire, %d were notified\n",
-			s.Groups, s.NotDue, s.Lost, s.Failed, s.Firing, s.Notified)
-		return errors.Join(err, perr)
+	address := p.config.Alerting.ListenAddress
+	switch {
+	case bool(p.args.Once):
+		if address != "" {
+			p.log.Warn("alerting.listen_address is for what goes on evaluating: with --once nothing listens", "address", address)
+		}
+		return p.alertOnce(ctx, a)
+	case address == "":
+		return p.alertLoop(ctx, a)
 	}
-	return p.alertLoop(ctx, a)
+	handler, err := functions.NewStatusHandler(p.statusOptions(bucket, reg, p.ruleStatus(bucket, a)))
+	if err != nil {
+		return err
+	}
+	if handler, err = p.secured(handler); err != nil {
+		return err
+	}
+	l, err := listen(ctx, address)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.answer(ctx, l, handler) })
+	g.Go(func() error { return p.alertLoop(ctx, a) })
+	return g.Wait()
+}
+
+// alertOnce evaluates the rules once, and prints what became of it.
+func (p *program) alertOnce(ctx context.Context, a *alerter) error {
+	s, err := a.Run(ctx, p.now())
+	_, perr := fmt.Fprintf(p.stdout, "evaluated %d groups (%d not due, %d lost to another evaluator, %d failed); %d alerts fire, %d were notified\n",
+		s.Groups, s.NotDue, s.Lost, s.Failed, s.Firing, s.Notified)
+	return errors.Join(err, perr)
 }
 
 // alertLoop evaluates the rules regularly until the context ends.

@@ -39,11 +39,13 @@ var compacting = []string{
 	"compactor.temp_dir",
 }
 
-// listening are the flags of what answers over HTTP.
+// listening are the flags of what listens.
 var listening = []string{
 	"web.config.file", "web.config.base64", "web.max_body", "web.read_timeout", "web.write_timeout", "web.idle_timeout", "web.grace_period",
-	"query.limit", "query.max_limit", "query.concurrency", "query.queue", "query.queue_timeout",
 }
+
+// answering are the flags of what answers queries over HTTP.
+var answering = []string{"query.limit", "query.max_limit", "query.concurrency", "query.queue", "query.queue_timeout"}
 
 func join(groups ...[]string) []string {
 	var out []string

@@ -30,7 +30,7 @@ func (p *program) demoCommand() *cli.Command {
 		Name: "demo", Usage: "fill a bucket with sample logs, serve it, and go on living",
 		Description: "The bucket is the folder ./demo, unless --bucket names another one. It holds the logs of a small cluster that does not exist, of the last\n" +
 			"three hours; new lines arrive every minute until Ctrl-C.",
-		Flags:  flags(p.config, join([]string{"web.listen_address listen", "compactor.every compact-every"}, listening, querying, compacting)...),
+		Flags:  flags(p.config, join([]string{"web.listen_address listen", "compactor.every compact-every"}, listening, answering, querying, compacting)...),
 		Action: p.action(0, 0, func(ctx context.Context, _ []string) error { return p.demo(ctx) }),
 	}
 }

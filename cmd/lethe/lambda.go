@@ -26,7 +26,7 @@ var functionNames = []string{"query", "compact", "alert"}
 func (p *program) lambdaCommand() *cli.Command {
 	return &cli.Command{
 		Name: "lambda", Usage: "serve a function under the AWS Lambda runtime, or say how to try it", ArgsUsage: strings.Join(functionNames, "|"),
-		Flags: flags(p.config, join([]string{"cli.stream stream"}, listening, querying, compacting, alertingFlags)...),
+		Flags: flags(p.config, join([]string{"cli.stream stream"}, listening, answering, querying, compacting, alertingFlags)...),
 		Action: p.action(1, 1, func(ctx context.Context, args []string) error {
 			if _, ok := p.lookupEnv(runtimeVariable); ok {
 				return p.function(ctx, args[0])

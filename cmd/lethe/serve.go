@@ -27,7 +27,7 @@ const maxHeader = 64 << 10
 func (p *program) serveCommand() *cli.Command {
 	return &cli.Command{
 		Name: "serve", Usage: "answer queries over HTTP, and compact",
-		Flags: flags(p.config, join([]string{"web.listen_address listen", "compactor.every compact-every", "alerting.every alert-every"}, listening, querying, compacting, alertingFlags)...),
+		Flags: flags(p.config, join([]string{"web.listen_address listen", "compactor.every compact-every", "alerting.every alert-every"}, listening, answering, querying, compacting, alertingFlags)...),
 		Action: p.action(0, 0, func(ctx context.Context, _ []string) error {
 			bucket, err := p.openBucket(ctx)
 			if err != nil {
@@ -41,8 +41,7 @@ func (p *program) serveCommand() *cli.Command {
 // serve answers queries until the context ends, and compacts after first and then regularly. It calls ready, where it is set, with the address
 // that it listens on.
 func (p *program) serve(ctx context.Context, bucket objstore.Bucket, first time.Duration, ready func(addr string) error) error {
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reg := newRegistry()
 	var alerts *alerter
 	var err error
 	if len(p.config.Alerting.Rules) > 0 {
@@ -54,17 +53,14 @@ func (p *program) serve(ctx context.Context, bucket objstore.Bucket, first time.
 	if err != nil {
 		return err
 	}
-	if p.config.Web.ConfigBase64 != "" { // web.config.file is read where it is served
-		if handler, err = p.guarded(handler); err != nil {
-			return err
-		}
+	if handler, err = p.secured(handler); err != nil {
+		return err
 	}
 	metrics, err := compactor.NewMetrics(reg)
 	if err != nil {
 		return err
 	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", string(p.config.Web.ListenAddress))
+	l, err := listen(ctx, p.config.Web.ListenAddress)
 	if err != nil {
 		return err
 	}
@@ -85,6 +81,13 @@ func (p *program) serve(ctx context.Context, bucket objstore.Bucket, first time.
 	return g.Wait()
 }
 
+// newRegistry returns a registry that has the metrics of the process.
+func newRegistry() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return reg
+}
+
 // handler returns the handler of all endpoints over a bucket.
 func (p *program) handler(bucket objstore.Reader, reg *prometheus.Registry, rules ruleStatus) (http.Handler, error) {
 	source, err := p.source(bucket)
@@ -95,15 +98,20 @@ func (p *program) handler(bucket objstore.Reader, reg *prometheus.Registry, rule
 	if err != nil {
 		return nil, err
 	}
-	q, w := &p.config.Query, &p.config.Web
+	q := &p.config.Query
 	return functions.NewHandler(functions.Options{
-		Engine: engine, Source: source, Metrics: reg, Gatherer: reg, Log: p.log, Now: p.now, Version: buildVersion(),
+		StatusOptions: p.statusOptions(bucket, reg, rules), Engine: engine, Source: source,
 		Targets: func(ctx context.Context) ([]functions.Target, error) { return targets(ctx, bucket, q.Parallel.N) },
-		Rules:   rules,
-		Ready:   func(ctx context.Context) error { return answers(ctx, bucket) },
-		Timeout: q.Timeout.Std(), DefaultLimit: p.defaultLimit(), MaxLimit: p.maxLimit(), MaxBody: int64(w.MaxBody),
+		Timeout: q.Timeout.Std(), DefaultLimit: p.defaultLimit(), MaxLimit: p.maxLimit(),
 		Concurrency: q.Concurrency.N, Queue: q.Queue.N, Patience: q.QueueTimeout.Std(),
 	})
+}
+
+func (p *program) statusOptions(bucket objstore.Reader, reg *prometheus.Registry, rules ruleStatus) functions.StatusOptions {
+	return functions.StatusOptions{
+		Rules: rules, Ready: func(ctx context.Context) error { return answers(ctx, bucket) },
+		Metrics: reg, Gatherer: reg, Log: p.log, Now: p.now, Version: buildVersion(), MaxBody: int64(p.config.Web.MaxBody),
+	}
 }
 
 func targets(ctx context.Context, bucket objstore.Reader, parallel int) ([]functions.Target, error) {
@@ -126,6 +134,20 @@ func answers(ctx context.Context, bucket objstore.Reader) error {
 		return err
 	}
 	return nil
+}
+
+// secured puts the users of web.config.base64 before a handler. Those of web.config.file are put there by answer, which reads it anew for each
+// connection.
+func (p *program) secured(h http.Handler) (http.Handler, error) {
+	if p.config.Web.ConfigBase64 == "" {
+		return h, nil
+	}
+	return p.guarded(h)
+}
+
+func listen(ctx context.Context, address config.Text) (net.Listener, error) {
+	var lc net.ListenConfig
+	return lc.Listen(ctx, "tcp", string(address))
 }
 
 // answer serves a handler until the context ends; requests that run then may go on for the grace period.

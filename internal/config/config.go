@@ -90,6 +90,7 @@ type Compactor struct {
 type Alerting struct {
 	Rules         List
 	Every         Duration
+	ListenAddress Text
 	Alertmanagers List
 	ConfigFile    Text
 	ExternalURL   Text

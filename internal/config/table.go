@@ -86,6 +86,7 @@ func (c *Config) alertingTable() []*Setting {
 	return []*Setting{
 		{Key: "alerting.rules", Usage: "rule file, or pattern of rule files; may be repeated", Value: &a.Rules},
 		{Key: "alerting.every", Usage: "how often rules are evaluated", Value: &a.Every},
+		{Key: "alerting.listen_address", Usage: "address on which lethe alert tells its metrics, rules and alerts; without one it listens nowhere", Value: &a.ListenAddress},
 		{Key: "alerting.alertmanagers", Usage: "URL of an Alertmanager; may be repeated, and all of them are told", Value: &a.Alertmanagers},
 		{Key: "alerting.config.file", Usage: "YAML file of Alertmanagers with basic auth, TLS and relabeling", Value: &a.ConfigFile},
 		{Key: "alerting.external_url", Usage: "URL under which people reach this server, for links in alerts", Value: &a.ExternalURL},
