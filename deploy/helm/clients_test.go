@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
+	"lethe/internal/commandtest"
 	"lethe/letheql"
 )
 
@@ -234,7 +235,7 @@ func TestNotesSayWhatWorks(t *testing.T) {
 func ask(t *testing.T, command string) string {
 	t.Helper()
 	var answer string
-	serve(t, func(ctx context.Context, address string) {
+	serve(t, string(commandtest.Build(t)), func(ctx context.Context, address string) {
 		m := regexp.MustCompile(`'query=([^']*)'`).FindStringSubmatch(command)
 		if m == nil || !strings.Contains(command, "http://localhost:6060/api/v1/query_range") {
 			t.Fatalf("the second command is %q", command)

@@ -16,15 +16,15 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"lethe/internal/commandtest"
 )
 
 // serve runs a query server over a bucket that was compacted, as the chart runs it, for as long as use takes.
-func serve(t *testing.T, use func(ctx context.Context, address string)) {
+func serve(t *testing.T, bin string, use func(ctx context.Context, address string)) {
 	t.Helper()
-	bin := string(commandtest.Build(t))
 	root := t.TempDir()
 	raw := filepath.Join(root, "raw/node/n1/2026-03-01_09")
 	if err := os.MkdirAll(raw, 0o755); err != nil {
@@ -39,16 +39,48 @@ func serve(t *testing.T, use func(ctx context.Context, address string)) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	address := freeAddress(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	server := exec.CommandContext(ctx, bin, "--bucket", bucket, "serve", "--listen", address, "--compact-every", "0")
-	if err := server.Start(); err != nil {
+	while(t, exec.CommandContext(t.Context(), bin, "--bucket", bucket, "serve", "--listen", address, "--compact-every", "0"), func(ctx context.Context) {
+		// The request for readiness is what makes the metrics of requests appear.
+		await(ctx, t, "http://"+address+"/api/v1/query?query=time()", "")
+		use(ctx, address)
+	})
+}
+
+// while has a program run for as long as use takes, a minute at most.
+func while(t *testing.T, program *exec.Cmd, use func(ctx context.Context)) {
+	t.Helper()
+	if err := program.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { cancel(); _ = server.Wait() }()
-	// The request for readiness is what makes the metrics of requests appear.
-	await(ctx, t, "http://"+address+"/api/v1/query?query=time()")
-	use(ctx, address)
+	defer func() {
+		_ = program.Process.Kill()
+		_ = program.Wait()
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	use(ctx)
+}
+
+// alert runs the alerter as the chart runs it, with its rules, over a bucket where evaluations fail, for a manifest is damaged.
+func alert(t *testing.T, bin string, use func(ctx context.Context, address string)) {
+	t.Helper()
+	all := objects(t, "alert.alertmanagers={http://127.0.0.1:9}")
+	root, rules, address := t.TempDir(), t.TempDir(), freeAddress(t)
+	if err := os.MkdirAll(filepath.Join(root, "pod/shop"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(root, "pod/shop/manifest.json"), "damaged")
+	for name, text := range find[*corev1.ConfigMap](t, all, "-rules").Data {
+		write(t, filepath.Join(rules, name), text)
+	}
+	args := []string{"--bucket", "file://" + root}
+	for _, a := range find[*appsv1.Deployment](t, all, "-alert").Spec.Template.Spec.Containers[0].Args {
+		args = append(args, strings.NewReplacer("--listen=:6060", "--listen="+address, "--rules=/etc/lethe/rules", "--rules="+rules, "--every=30s", "--every=100ms").Replace(a))
+	}
+	while(t, exec.CommandContext(t.Context(), bin, args...), func(ctx context.Context) {
+		await(ctx, t, "http://"+address+"/-/ready", "Ready")
+		use(ctx, address)
+	})
 }
 
 func freeAddress(t *testing.T) string {
@@ -63,29 +95,38 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// await asks until the answer is 200.
-func await(ctx context.Context, t *testing.T, url string) {
+// await asks until the answer is 200 and holds a text of this form, and returns it.
+func await(ctx context.Context, t *testing.T, url, form string) string {
 	t.Helper()
+	re := regexp.MustCompile(form)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if code, _ := fetch(ctx, url); code == http.StatusOK {
-			return
+		code, body := fetch(ctx, url)
+		if code == http.StatusOK && re.MatchString(body) {
+			return body
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("%s does not answer", url)
+			t.Fatalf("%s does not answer %s: %d %s", url, re, code, body)
 		case <-tick.C:
 		}
 	}
 }
 
-// exposed returns the names of the metrics of a query server.
+var metricName = regexp.MustCompile(`(?m)^lethe_\w+`)
+
+// exposed returns the names of the metrics of a query server and of an alerter, of which an evaluation has failed.
 func exposed(t *testing.T) (names []string) {
 	t.Helper()
-	serve(t, func(ctx context.Context, address string) {
+	bin := string(commandtest.Build(t))
+	serve(t, bin, func(ctx context.Context, address string) {
 		_, body := fetch(ctx, "http://"+address+"/metrics")
-		names = regexp.MustCompile(`(?m)^lethe_\w+`).FindAllString(body, -1)
+		names = metricName.FindAllString(body, -1)
+	})
+	alert(t, bin, func(ctx context.Context, address string) {
+		body := await(ctx, t, "http://"+address+"/metrics", `lethe_alerting_evaluation_failures_total\{rule_file="[^"]*lethe.yaml",rule_group="lethe"\} [1-9]`)
+		names = append(names, metricName.FindAllString(body, -1)...)
 	})
 	return names
 }
@@ -107,7 +148,7 @@ func fetch(ctx context.Context, url string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// TestMetricsExist compares what the PrometheusRule and the dashboard ask for with what a server of the chart exposes.
+// TestMetricsExist compares what the PrometheusRule and the dashboard ask for with what the pods of the chart expose.
 func TestMetricsExist(t *testing.T) {
 	names := exposed(t)
 	all := objects(t, "prometheusRule.enabled=true", "grafanaDashboard.enabled=true")

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -40,7 +41,7 @@ func TestAlertmanagerStarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { cancel(); _ = server.Wait() }()
-	await(ctx, t, "http://"+address+"/-/ready")
+	await(ctx, t, "http://"+address+"/-/ready", "")
 
 	// The alerter is told of it.
 	alert := find[*appsv1.Deployment](t, all, "-alert").Spec.Template.Spec.Containers[0].Args
@@ -82,7 +83,7 @@ func TestPrometheusScrapesWhatIsThere(t *testing.T) {
 	if am := config.Alerting.Alertmanagers; len(am) != 1 || am[0].Scheme != "https" || am[0].Prefix != "/prefix" || am[0].Targets[0].Targets[0] != "am.example.com" {
 		t.Errorf("Alertmanagers %+v", am)
 	}
-	kept := map[string]int{}
+	kept := map[string][]string{}
 	for _, d := range all {
 		var labels map[string]string
 		var spec corev1.PodSpec
@@ -94,16 +95,65 @@ func TestPrometheusScrapesWhatIsThere(t *testing.T) {
 		}
 		for _, c := range spec.Containers {
 			for _, p := range c.Ports {
-				value := strings.Join([]string{labels["app.kubernetes.io/instance"], labels["app.kubernetes.io/component"], p.Name}, ";")
+				component := labels["app.kubernetes.io/component"]
+				value := strings.Join([]string{labels["app.kubernetes.io/instance"], component, p.Name}, ";")
 				for _, job := range config.ScrapeConfigs {
 					if regexp.MustCompile("^(?:" + job.Relabel[0].Regex + ")$").MatchString(value) {
-						kept[job.JobName]++
+						kept[job.JobName] = append(kept[job.JobName], component)
 					}
 				}
 			}
 		}
 	}
-	if kept["lethe"] != 1 || kept["fluent-bit"] != 2 {
-		t.Errorf("the jobs keep %v, want the query pods, the agents and the events", kept)
+	for job, want := range map[string][]string{"lethe": {"alert", "query"}, "fluent-bit": {"agents", "events"}} {
+		if slices.Sort(kept[job]); !slices.Equal(kept[job], want) {
+			t.Errorf("the job %s keeps %v, want %v", job, kept[job], want)
+		}
 	}
+}
+
+// TestAlerterListens holds what reaches the alerter against where it listens: its probes, a network policy and the PodMonitor, with the users and
+// certificates of the query pods where there are some. One that is a CronJob does not listen.
+func TestAlerterListens(t *testing.T) {
+	for name, listens := range map[string]bool{"defaults": true, "all on": true, "jobs": false, "all off": false} {
+		sets := append(slices.Clone(matrix[name]), "serviceMonitor.enabled=true")
+		all := objects(t, sets...)
+		var policies, monitors []string
+		for _, d := range all {
+			if p, ok := d.(*networkingv1.NetworkPolicy); ok && p.Spec.PodSelector.MatchLabels["app.kubernetes.io/component"] == "alert" {
+				policies = append(policies, p.Spec.Ingress[0].Ports[0].Port.String())
+			}
+			if m, ok := d.(*map[string]any); ok && (*m)["kind"] == "PodMonitor" && strings.HasSuffix(nested(*m, "metadata", "name").(string), "-alert") {
+				endpoint := nested(*m, "spec", "podMetricsEndpoints").([]any)[0].(map[string]any)
+				monitors = append(monitors, endpoint["port"].(string))
+				if _, ok := endpoint["basicAuth"]; ok != (name == "all on") {
+					t.Errorf("%s: the endpoint is scraped by %v", name, endpoint)
+				}
+			}
+		}
+		if !listens {
+			if len(policies) > 0 || len(monitors) > 0 {
+				t.Errorf("%s: policies %v and monitors %v of what does not listen", name, policies, monitors)
+			}
+			continue
+		}
+		c := find[*appsv1.Deployment](t, all, "-alert").Spec.Template.Spec.Containers[0]
+		if !slices.Equal(policies, []string{"http"}) || !slices.Equal(monitors, []string{"http"}) || c.Ports[0].Name != "http" || c.Ports[0].ContainerPort != 6060 {
+			t.Errorf("%s: policies %v and monitors %v for %v", name, policies, monitors, c.Ports)
+		}
+		secured := slices.Contains(c.Args, "--web.config.file=/etc/lethe/web/web.yml")
+		mounted := slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == "/etc/lethe/web" })
+		if !slices.Contains(c.Args, "--listen=:6060") || secured != (name == "all on") || mounted != secured || (c.ReadinessProbe.HTTPGet == nil) != secured {
+			t.Errorf("%s: %v with %v and %v", name, c.Args, c.VolumeMounts, c.ReadinessProbe)
+		}
+	}
+}
+
+// nested returns what lies under keys in maps.
+func nested(m map[string]any, keys ...string) any {
+	var v any = m
+	for _, k := range keys {
+		v = v.(map[string]any)[k]
+	}
+	return v
 }

@@ -25,6 +25,19 @@
       labels: {severity: warning}
       annotations:
         summary: Raw objects could not be read and lie under quarantine/.
+    # One failure is made up for by the next run: this is for those that go on.
+    - alert: LetheAlertingFails
+      expr: sum by (rule_file, rule_group) (increase(lethe_alerting_evaluation_failures_total[10m])) > 0
+      for: 10m
+      labels: {severity: critical}
+      annotations:
+        summary: {{ printf "%s" "Rules of the group {{ $labels.rule_group }} cannot be evaluated; their alerts stay as they were." | quote }}
+    - alert: LetheNotificationsFail
+      expr: sum by (alertmanager) (increase(lethe_alerting_notifications_failed_total[10m])) > 0
+      for: 10m
+      labels: {severity: critical}
+      annotations:
+        summary: {{ printf "%s" "The Alertmanager at {{ $labels.alertmanager }} does not take alerts." | quote }}
     - alert: LetheQueriesFail
       expr: sum(rate(lethe_http_requests_total{code=~"5.."}[5m])) / sum(rate(lethe_http_requests_total[5m])) > 0.05
       for: 10m
