@@ -39,7 +39,8 @@
       annotations:
         summary: {{ printf "%s" "The Alertmanager at {{ $labels.alertmanager }} does not take alerts." | quote }}
     - alert: LetheQueriesFail
-      expr: sum(rate(lethe_http_requests_total{code=~"5.."}[5m])) / sum(rate(lethe_http_requests_total[5m])) > 0.05
+      # Of what is asked, not of probes and scrapes, which would hide it.
+      expr: sum(rate(lethe_http_requests_total{route=~".* /api/.*",code=~"5.."}[5m])) / sum(rate(lethe_http_requests_total{route=~".* /api/.*"}[5m])) > 0.05
       for: 10m
       labels: {severity: warning}
       annotations:
