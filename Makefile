@@ -92,8 +92,8 @@ duckdb: ## read blocks with DuckDB, in a module of its own beside the product
 	cd test/duckdb && CGO_ENABLED=1 $(GO) test -timeout 20m ./...
 
 .PHONY: promtool
-promtool: $(PROMTOOL) ## ask a server by promtool
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m -tags promtool -run Promtool ./cmd/lethe
+promtool: $(PROMTOOL) $(HELM) ## ask a server by promtool, and test the chart's rules on metrics
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m -tags promtool -run Promtool ./cmd/lethe ./deploy/helm
 
 .PHONY: test-docker
 test-docker: test-tools ## the same with MinIO in a container
@@ -106,7 +106,7 @@ vet lint licences: export GOFLAGS += -trimpath
 .PHONY: vet
 vet: ## go vet, with what is built by tags, and the modules beside the product
 	$(GO) vet ./...
-	$(GO) vet -tags stores,docker,promtool ./objstore/... ./cmd/lethe
+	$(GO) vet -tags stores,docker,promtool ./objstore/... ./cmd/lethe ./deploy/helm
 	cd test/duckdb && CGO_ENABLED=1 $(GO) vet -trimpath=false ./... # as its tests were built
 
 .PHONY: lint
