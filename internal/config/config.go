@@ -183,7 +183,7 @@ var legacy = map[string]string{
 }
 
 // LoadFile takes the values of a lethe.yaml that no higher source has set. It returns a warning for each key of the original Lethe that
-// means nothing here. An unknown key is an error with its line.
+// means nothing here. Errors name the file, the line and the column; an unknown key is one.
 func (c *Config) LoadFile(name string, data []byte) (warnings []string, err error) {
 	entries, err := decode(name, data)
 	if err != nil {
@@ -192,7 +192,7 @@ func (c *Config) LoadFile(name string, data []byte) (warnings []string, err erro
 	for _, e := range entries {
 		if s, ok := c.byKey[e.key]; ok {
 			if err := s.setNode(e.node); err != nil {
-				return warnings, fmt.Errorf("%s:%d: %s: %w", name, e.node.Line, e.key, err)
+				return warnings, e.fault(name, err)
 			}
 			continue
 		}
@@ -201,9 +201,9 @@ func (c *Config) LoadFile(name string, data []byte) (warnings []string, err erro
 		}
 		why, ok := legacy[strings.ToLower(e.key)]
 		if !ok {
-			return warnings, fmt.Errorf("%s:%d: unknown key %s%s", name, e.node.Line, e.key, c.similar(e.key))
+			return warnings, fmt.Errorf("%s:%s: unknown key %s%s", name, place(e.name), e.key, c.similar(e.key))
 		}
-		warnings = append(warnings, fmt.Sprintf("%s:%d: the key %s of the original Lethe is ignored: %s", name, e.node.Line, e.key, why))
+		warnings = append(warnings, fmt.Sprintf("%s:%s: the key %s of the original Lethe is ignored: %s", name, place(e.name), e.key, why))
 	}
 	return warnings, nil
 }

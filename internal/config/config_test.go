@@ -73,21 +73,26 @@ func TestListsAreReplacedNotJoined(t *testing.T) {
 
 func TestFileErrors(t *testing.T) {
 	for _, c := range []struct{ name, file, want string }{
-		{"unknown", "query:\n  limit: 5\n  limmit: 6\n", "lethe.yaml:3: unknown key query.limmit (there are query.concurrency"},
-		{"unknown section", "foo: 1\n", "lethe.yaml:1: unknown key foo"},
-		{"doubled", "query:\n  limit: 5\nquery.limit: 6\n", "lethe.yaml:3: the key query.limit stands in line 2 already"},
-		{"bad value", "\nretention:\n  time: tomorrow\n", "lethe.yaml:3: retention.time: "},
-		{"bad size", "retention:\n  size: 5 bananas\n", "lethe.yaml:2: retention.size: "},
-		{"bad choice", "log:\n  level: loud\n", "lethe.yaml:2: log.level: \"loud\" is none of debug, info, warn, error"},
-		{"below", "query:\n  concurrency: 0\n", "lethe.yaml:2: query.concurrency: 0 is less than 1"},
-		{"list for one", "query:\n  limit: [1]\n", "lethe.yaml:2: query.limit: it takes one value"},
-		{"not a mapping", "query: 5\n", "lethe.yaml:1: unknown key query (there are"},
-		{"list", "- a\n", "lethe.yaml:1: the file is not a mapping"},
+		{"unknown", "query:\n  limit: 5\n  limmit: 6\n", "lethe.yaml:3:3: unknown key query.limmit (there are query.concurrency"},
+		{"unknown section", "foo: 1\n", "lethe.yaml:1:1: unknown key foo"},
+		{"doubled", "query:\n  limit: 5\nquery.limit: 6\n", "lethe.yaml:3:1: the key query.limit stands in line 2 already"},
+		{"bad value", "\nretention:\n  time: tomorrow\n", "lethe.yaml:3:9: retention.time: "},
+		{"bad size", "retention:\n  size: 5 bananas\n", "lethe.yaml:2:9: retention.size: "},
+		{"bad choice", "log:\n  level: loud\n", "lethe.yaml:2:10: log.level: \"loud\" is none of debug, info, warn, error"},
+		{"below", "query:\n  concurrency: 0\n", "lethe.yaml:2:16: query.concurrency: 0 is less than 1"},
+		{"list for one", "query:\n  limit: [1]\n", "lethe.yaml:2:10: query.limit: it takes one value"},
+		{"not a mapping", "query: 5\n", "lethe.yaml:1:1: unknown key query (there are"},
+		{"list", "- a\n", "lethe.yaml:1:1: the file is not a mapping"},
 		{"two documents", "query:\n  limit: 5\n---\nquery:\n  limit: 6\n", "more than one document"},
 		{"syntax", "query: [\n", "lethe.yaml: yaml: "},
-		{"alias", "a: &x 1\nquery:\n  limit: *x\n", "lethe.yaml:3: a key is a plain word, and aliases are not taken"},
-		{"override", "retention:\n  overrides:\n    - selector: pod{}\n      tme: 3d\n", "lethe.yaml:3: retention.overrides: line 4: the key \"tme\" is unknown"},
-		{"empty override", "retention:\n  overrides:\n    - selector: pod{}\n", "an override needs a selector, and a time or a size"},
+		{"alias", "a: &x 1\nquery:\n  limit: *x\n", "lethe.yaml:3:3: a key is a plain word, and aliases are not taken"},
+		{"override", "retention:\n  overrides:\n    - selector: pod{}\n      tme: 3d\n", "lethe.yaml:4:7: retention.overrides: the key \"tme\" is unknown"},
+		{"override's value", "retention:\n  overrides:\n    - selector: pod{}\n      time: long\n", "lethe.yaml:4:13: retention.overrides: time: "},
+		{"override twice", "retention:\n  overrides:\n    - {selector: 'pod{}', time: 3d, time: 4d}\n", "lethe.yaml:3:37: retention.overrides: the key time stands twice"},
+		{"list in a list", "alerting:\n  rules:\n    - a.yaml\n    - [b.yaml]\n", "lethe.yaml:4:7: alerting.rules: the list holds something else"},
+		{"empty in a list", "alerting:\n  rules: [a.yaml, '']\n", "lethe.yaml:2:19: alerting.rules: it is empty"},
+		{"unknown section's place", "query:\n  limit: 5\nfoo:\n  - 1\n", "lethe.yaml:3:1: unknown key foo"},
+		{"empty override", "retention:\n  overrides:\n    - selector: pod{}\n", "lethe.yaml:3:7: retention.overrides: an override needs a selector, and a time or a size"},
 		{"too large", "#" + strings.Repeat("x", config.MaxFileBytes), "the limit is"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -105,7 +110,7 @@ func TestLegacyKeysAreIgnoredWithAWarning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(warnings) != 4 || !strings.Contains(warnings[0], "lethe.yaml:3: the key retention.size_strategy of the original Lethe is ignored") {
+	if len(warnings) != 4 || !strings.Contains(warnings[0], "lethe.yaml:3:3: the key retention.size_strategy of the original Lethe is ignored") {
 		t.Error(warnings)
 	}
 	if c.Retention.Size != 300<<30 {

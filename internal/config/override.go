@@ -51,17 +51,17 @@ func (o *Overrides) SetNode(n *yaml.Node) error {
 func parseOverride(n *yaml.Node) (Override, error) {
 	var o Override
 	if n.Kind != yaml.MappingNode {
-		return o, fmt.Errorf("line %d: an override is a mapping of selector, time and size", n.Line)
+		return o, atf(n, "an override is a mapping of selector, time and size")
 	}
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if seen[k.Value] {
-			return o, fmt.Errorf("line %d: the key %s stands twice", k.Line, k.Value)
+			return o, atf(k, "the key %s stands twice", k.Value)
 		}
 		seen[k.Value] = true
 		if v.Kind != yaml.ScalarNode {
-			return o, fmt.Errorf("line %d: %s takes one value", v.Line, k.Value)
+			return o, atf(v, "%s takes one value", k.Value)
 		}
 		var err error
 		switch k.Value {
@@ -72,14 +72,14 @@ func parseOverride(n *yaml.Node) (Override, error) {
 		case "size":
 			err = o.Size.Set(v.Value)
 		default:
-			err = fmt.Errorf("the key %q is unknown; there are selector, time and size", k.Value)
+			return o, atf(k, "the key %q is unknown; there are selector, time and size", k.Value)
 		}
 		if err != nil {
-			return o, fmt.Errorf("line %d: %w", k.Line, err)
+			return o, at(v, fmt.Errorf("%s: %w", k.Value, err))
 		}
 	}
 	if o.Selector == "" || (!seen["time"] && !seen["size"]) {
-		return o, fmt.Errorf("line %d: an override needs a selector, and a time or a size", n.Line)
+		return o, atf(n, "an override needs a selector, and a time or a size")
 	}
 	return o, nil
 }

@@ -98,10 +98,10 @@ func (s *Setting) setNode(n *yaml.Node) error {
 func (s *Setting) setSequence(n *yaml.Node) error {
 	for _, c := range n.Content {
 		if c.Kind != yaml.ScalarNode {
-			return fmt.Errorf("line %d: the list holds something else than plain values", c.Line)
+			return atf(c, "the list holds something else than plain values")
 		}
 		if err := s.set(fromFile, c.Value); err != nil {
-			return fmt.Errorf("line %d: %w", c.Line, err)
+			return at(c, err)
 		}
 	}
 	return nil
