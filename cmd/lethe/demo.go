@@ -51,13 +51,19 @@ func (p *program) demo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s, err := p.newService(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	defer s.close()
 	upTo, err := p.fill(ctx, bucket, cluster)
 	if err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return p.serve(ctx, bucket, time.Minute, p.invite) })
+	g.Go(func() error { return s.run(ctx, time.Minute) })
 	g.Go(func() error { return p.live(ctx, bucket, cluster, upTo) })
+	g.Go(func() error { return p.invite(s.listener.Addr().String()) })
 	return g.Wait()
 }
 

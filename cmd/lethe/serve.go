@@ -33,50 +33,74 @@ func (p *program) serveCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return p.serve(ctx, bucket, 0, nil)
+			s, err := p.newService(ctx, bucket)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			return s.run(ctx, 0)
 		}),
 	}
 }
 
-// serve answers queries until the context ends, and compacts after first and then regularly. It calls ready, where it is set, with the address
-// that it listens on.
-func (p *program) serve(ctx context.Context, bucket objstore.Bucket, first time.Duration, ready func(addr string) error) error {
+// service is what `lethe serve` runs. It listens from the beginning, so that an address which is taken is found at once: who connects before it
+// runs waits.
+type service struct {
+	*program
+	bucket   objstore.Bucket
+	listener net.Listener
+	handler  http.Handler
+	metrics  *compactor.Metrics
+	alerts   *alerter // nil where there are no rules
+}
+
+func (p *program) newService(ctx context.Context, bucket objstore.Bucket) (_ *service, err error) {
+	s := &service{program: p, bucket: bucket}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
 	reg := newRegistry()
-	var alerts *alerter
-	var err error
 	if len(p.config.Alerting.Rules) > 0 {
-		if alerts, err = p.openAlerting(ctx, bucket, reg); err != nil {
-			return err
+		if s.alerts, err = p.openAlerting(ctx, bucket, reg); err != nil {
+			return nil, err
 		}
 	}
-	handler, err := p.handler(bucket, reg, p.ruleStatus(bucket, alerts))
+	h, err := p.handler(bucket, reg, p.ruleStatus(bucket, s.alerts))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if handler, err = p.secured(handler); err != nil {
-		return err
+	if s.handler, err = p.secured(h); err != nil {
+		return nil, err
 	}
-	metrics, err := compactor.NewMetrics(reg)
-	if err != nil {
-		return err
+	if s.metrics, err = compactor.NewMetrics(reg); err != nil {
+		return nil, err
 	}
-	l, err := listen(ctx, p.config.Web.ListenAddress)
-	if err != nil {
-		return err
+	s.listener, err = listen(ctx, p.config.Web.ListenAddress)
+	return s, err
+}
+
+func (s *service) close() {
+	if s.alerts != nil {
+		s.alerts.close()
 	}
+	if s.listener != nil {
+		_ = s.listener.Close() // it is closed already where the service ran
+	}
+}
+
+// run answers queries until the context ends, and compacts after first and then regularly.
+func (s *service) run(ctx context.Context, first time.Duration) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return p.answer(ctx, l, handler) })
-	if p.config.Compactor.Every > 0 {
-		g.Go(func() error { return p.compactLoop(ctx, bucket, metrics, first) })
+	g.Go(func() error { return s.answer(ctx, s.listener, s.handler) })
+	if s.config.Compactor.Every > 0 {
+		g.Go(func() error { return s.compactLoop(ctx, s.bucket, s.metrics, first) })
 	} else {
-		g.Go(func() error { return p.watchCompactor(ctx, bucket, metrics) })
+		g.Go(func() error { return s.watchCompactor(ctx, s.bucket, s.metrics) })
 	}
-	if alerts != nil {
-		defer alerts.close()
-		g.Go(func() error { return p.alertLoop(ctx, alerts) })
-	}
-	if ready != nil {
-		g.Go(func() error { return ready(l.Addr().String()) })
+	if s.alerts != nil {
+		g.Go(func() error { return s.alertLoop(ctx, s.alerts) })
 	}
 	return g.Wait()
 }
