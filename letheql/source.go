@@ -62,6 +62,22 @@ type Select struct {
 	NeedStream, NeedNode bool
 }
 
+// ListedValues returns the values that one of the matchers of a label lists, as ="a" and =~"a|b" do. Other matchers may leave some of them
+// out; it returns false where none lists any.
+func ListedValues(ms []*labels.Matcher) ([]string, bool) {
+	for _, m := range ms {
+		if m.Type == labels.MatchEqual {
+			return []string{m.Value}, true
+		}
+		if m.Type == labels.MatchRegexp {
+			if set := m.SetMatches(); len(set) > 0 {
+				return set, true
+			}
+		}
+	}
+	return nil, false
+}
+
 // Batch is a run of rows of one series. Times need not be in order.
 type Batch struct {
 	// Labels of all rows in the batch. Stream and Node of pod logs are set only where asked for.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"golang.org/x/sync/errgroup"
 
 	"lethe/alerting"
@@ -139,7 +138,7 @@ func named(k layout.Kind, scopes []rulefile.Scope) (targets []layout.Target, all
 		if s.Kind != k {
 			continue
 		}
-		values, ok := valuesOf(s.Matchers)
+		values, ok := letheql.ListedValues(s.Matchers)
 		if !ok {
 			return nil, true
 		}
@@ -151,21 +150,6 @@ func named(k layout.Kind, scopes []rulefile.Scope) (targets []layout.Target, all
 		}
 	}
 	return targets, false
-}
-
-// valuesOf returns the values that one of the matchers lists, if one does.
-func valuesOf(ms []*labels.Matcher) ([]string, bool) {
-	for _, m := range ms {
-		if m.Type == labels.MatchEqual {
-			return []string{m.Value}, true
-		}
-		if m.Type == labels.MatchRegexp {
-			if set := m.SetMatches(); len(set) > 0 {
-				return set, true
-			}
-		}
-	}
-	return nil, false
 }
 
 func inScope(scopes []rulefile.Scope, t layout.Target) bool {

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"lethe/internal/layout"
+	"lethe/letheql"
 	"lethe/objstore"
 )
 
@@ -23,7 +24,7 @@ func targetLabel(k layout.Kind) string {
 // target has no lines.
 func (q *query) targets(ctx context.Context) ([]layout.Target, error) {
 	ms := q.matchers[targetLabel(q.sel.Kind)]
-	if names, ok := named(ms); ok {
+	if names, ok := letheql.ListedValues(ms); ok {
 		return q.allowed(names, ms), nil
 	}
 	found := map[string]bool{}
@@ -42,21 +43,6 @@ func (q *query) targets(ctx context.Context) ([]layout.Target, error) {
 		names = append(names, name)
 	}
 	return q.allowed(names, ms), nil
-}
-
-// named returns the values that one of the matchers lists, if one does.
-func named(ms []*labels.Matcher) ([]string, bool) {
-	for _, m := range ms {
-		if m.Type == labels.MatchEqual {
-			return []string{m.Value}, true
-		}
-		if m.Type == labels.MatchRegexp {
-			if set := m.SetMatches(); len(set) > 0 {
-				return set, true
-			}
-		}
-	}
-	return nil, false
 }
 
 func (q *query) allowed(names []string, ms []*labels.Matcher) []layout.Target {
