@@ -41,17 +41,7 @@ func drain(ctx context.Context, set *rawobj.Set, i int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	var row record.Row
-	for n := 0; ; n++ {
-		if n%4096 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err := rows.Next(&row); record.AtEnd(err) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-	}
+	return eachRow(ctx, rows, func(*record.Row) error { return nil })
 }
 
 // quarantine copies an object that does not decode to quarantine/ and notes its name, so that the next attempt consumes it without reading it. Rule 8:

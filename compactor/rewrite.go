@@ -80,21 +80,8 @@ func (p *pass) rewriteObject(ctx context.Context, set *rawobj.Set, i int, h *hou
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	var row record.Row
-	for n := 0; ; n++ {
-		if n%4096 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		err := rows.Next(&row)
-		if record.AtEnd(err) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if err := h.add(ctx, &row, o.LastModified); err != nil {
-			return err
-		}
+	if err := eachRow(ctx, rows, func(row *record.Row) error { return h.add(ctx, row, o.LastModified) }); err != nil {
+		return err
 	}
 	if body, ok := rows.Body(); ok && body.Length > 0 {
 		h.out.Bodies = append(h.out.Bodies, body)
@@ -105,6 +92,24 @@ func (p *pass) rewriteObject(ctx context.Context, set *rawobj.Set, i int, h *hou
 			"broken", s.Broken, "first", s.FirstBroken.Line, "reason", s.FirstBroken.Reason)
 	}
 	return nil
+}
+
+// eachRow reads rows to their end, and hands each to take, for which it is valid until take returns.
+func eachRow(ctx context.Context, rows *rawobj.Rows, take func(*record.Row) error) error {
+	var row record.Row
+	for n := 0; ; n++ {
+		if n%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := rows.Next(&row); record.AtEnd(err) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := take(&row); err != nil {
+			return err
+		}
+	}
 }
 
 // odd notes how far a line's time is from its arrival.
