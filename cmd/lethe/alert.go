@@ -75,11 +75,17 @@ func (p *program) alert(ctx context.Context) error {
 	return g.Wait()
 }
 
-// alertOnce evaluates the rules once, and prints what became of it.
+// errRulesFailed: the log says which rules and why.
+var errRulesFailed = errors.New("not all rules could be evaluated; their alerts stay as they were")
+
+// alertOnce evaluates the rules once, and prints what became of it. A rule that fails makes it fail, for nothing else tells of it afterwards.
 func (p *program) alertOnce(ctx context.Context, a *alerter) error {
 	s, err := a.Run(ctx, p.now())
-	_, perr := fmt.Fprintf(p.stdout, "evaluated %d groups (%d not due, %d lost to another evaluator, %d failed); %d alerts fire, %d were notified\n",
-		s.Groups, s.NotDue, s.Lost, s.Failed, s.Firing, s.Notified)
+	if err == nil && s.RulesFailed > 0 {
+		err = errRulesFailed
+	}
+	_, perr := fmt.Fprintf(p.stdout, "evaluated %d groups (%d not due, %d lost to another evaluator, %d failed); %d rules failed; %d alerts fire, %d were notified\n",
+		s.Groups, s.NotDue, s.Lost, s.Failed, s.RulesFailed, s.Firing, s.Notified)
 	return errors.Join(err, perr)
 }
 
