@@ -110,8 +110,9 @@ vet: ## go vet, with what is built by tags, and the modules beside the product
 	cd test/duckdb && CGO_ENABLED=1 $(GO) vet -trimpath=false ./... # as its tests were built
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) ## golangci-lint, configured in .golangci.yml
+lint: $(GOLANGCI_LINT) ## golangci-lint, configured in .golangci.yml, with what is built by tags
 	$(TOOLS)/bin/golangci-lint run --timeout 10m $(PKG)
+	$(TOOLS)/bin/golangci-lint run --timeout 10m --build-tags docker ./objstore/objtest
 
 .PHONY: licences
 licences: $(GO_LICENSES) ## fail on a linked dependency whose licence is not in the list
