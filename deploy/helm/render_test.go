@@ -21,6 +21,8 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
+
+	"lethe/internal/commandtest"
 )
 
 // matrix names the ways in which the chart is installed, each as values over the defaults.
@@ -82,6 +84,8 @@ func render(t *testing.T, sets ...string) (string, error) {
 
 func renderNow(t *testing.T, sets ...string) (string, error) {
 	t.Helper()
+	commandtest.Watch(t, "lethe")
+	commandtest.Watch(t, "../rules")
 	args := []string{"template", "demo", "lethe", "--namespace", "logs"}
 	for _, s := range sets {
 		args = append(args, "--set", s)

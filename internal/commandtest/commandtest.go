@@ -2,10 +2,12 @@
 package commandtest
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -16,6 +18,7 @@ type Binary string
 // Build builds the binary for one test.
 func Build(t *testing.T) Binary {
 	t.Helper()
+	Watch(t, moduleRoot(t))
 	bin := filepath.Join(t.TempDir(), "lethe")
 	// The flags of `make build`: what one has compiled, the other finds in the cache.
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, "lethe/cmd/lethe")
@@ -24,6 +27,34 @@ func Build(t *testing.T) Binary {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return Binary(bin)
+}
+
+// Watch makes the result of a test depend on all files in a folder. By itself `go test` takes a result from its cache however much has changed
+// that only a program which the test runs has read.
+func Watch(t *testing.T, folder string) {
+	t.Helper()
+	// To walk is enough: go test remembers the folders that were read, with sizes and times of what lies in them.
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && path != folder && (strings.HasPrefix(d.Name(), ".") || slices.Contains(built, d.Name())) {
+			return fs.SkipDir
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// built are folders that hold no sources.
+var built = []string{"bin", "dist", "demo"}
+
+func moduleRoot(t *testing.T) string {
+	t.Helper()
+	mod, err := exec.CommandContext(t.Context(), "go", "env", "GOMOD").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Dir(strings.TrimSpace(string(mod)))
 }
 
 // help returns what the binary prints for a command's --help.
