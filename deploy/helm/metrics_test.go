@@ -151,8 +151,8 @@ func fetch(ctx context.Context, url string) (int, string) {
 // TestMetricsExist compares what the PrometheusRule and the dashboard ask for with what the pods of the chart expose.
 func TestMetricsExist(t *testing.T) {
 	names := exposed(t)
-	all := objects(t, "prometheusRule.enabled=true", "grafanaDashboard.enabled=true")
-	out, err := render(t, "prometheusRule.enabled=true", "grafanaDashboard.enabled=true")
+	all := objects(t, "prometheusRule.enabled=true", "serviceMonitor.enabled=true", "grafanaDashboard.enabled=true")
+	out, err := render(t, "prometheusRule.enabled=true", "serviceMonitor.enabled=true", "grafanaDashboard.enabled=true")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,14 @@
       labels: {severity: critical}
       annotations:
         summary: {{ printf "%s" "Rules of the group {{ $labels.rule_group }} cannot be evaluated; their alerts stay as they were." | quote }}
+    {{- if and (include "lethe.alerterListens" .) (or .Values.prometheus.enabled .Values.serviceMonitor.enabled) }}
+    - alert: LetheAlerterSilent
+      expr: absent(lethe_alerting_last_evaluation_timestamp_seconds)
+      for: 10m
+      labels: {severity: critical}
+      annotations:
+        summary: No alerter is heard of, so no rules are evaluated.
+    {{- end }}
     - alert: LetheNotificationsFail
       expr: sum by (alertmanager) (increase(lethe_alerting_notifications_failed_total[10m])) > 0
       for: 10m
