@@ -123,7 +123,7 @@ func unpackFilters(packed []byte, size int) ([]byte, error) {
 		return nil, err
 	}
 	defer dec.Close()
-	out, err := dec.DecodeAll(packed, make([]byte, 0, size))
+	out, err := dec.DecodeAll(packed, make([]byte, 0, size+decodeSlack))
 	if err != nil {
 		return nil, indexError("filters of identifiers: %w", err)
 	}
