@@ -15,8 +15,8 @@ import (
 // gapKey is the key of the rule that a group has while it may have missed late lines.
 const gapKey = "\x00gap"
 
-// GapAlert is the name of the alert that fires after a pause longer than Options.HoldMax: objects that arrived meanwhile may have been
-// deleted unseen, and lines in them that were late for their window are not counted.
+// GapAlert is the name of the alert that fires after a pause longer than Options.HoldMax, and when a raw object is found to have been
+// deleted unseen: lines in what arrived meanwhile that were late for their window may not be counted.
 const GapAlert = "LetheAlertingGap"
 
 // keepGap is how long a GapAlert fires.
@@ -30,6 +30,8 @@ type run struct {
 	tag       string
 	// pause since the last evaluation; 0 where there was none.
 	pause time.Duration
+	// final: this try is the last one of the run. An object that is gone then has not been deleted under it: it is missing.
+	final bool
 	// due: the group is to be evaluated, not only its outbox to be delivered.
 	due bool
 	// source is what its metric rules read, unless sourceErr says why there is nothing to read.
@@ -45,7 +47,8 @@ type evaluation struct {
 	faults []ruleFault
 	late   int
 	behind bool
-	gap    bool
+	// gap: late lines may have been missed, by rules that go on or by rules that are stuck; passed: by rules that go on.
+	gap, passed bool
 }
 
 type ruleFault struct {
@@ -53,8 +56,10 @@ type ruleFault struct {
 	err  error
 }
 
-// fatal reports whether an error ends the run of a group, rather than the evaluation of a rule.
-func fatal(ctx context.Context, err error) bool { return ctx.Err() != nil || errors.Is(err, ErrGone) }
+// fatal reports whether an error ends a try to evaluate the group, rather than the evaluation of a rule.
+func (r *run) fatal(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || !r.final && errors.Is(err, ErrGone)
+}
 
 // evaluate evaluates all rules of a group and returns the state to swap. It fails only where the run must end without a swap; what
 // fails for one rule is in its state, and its window is evaluated again.
@@ -74,7 +79,7 @@ func (e *Evaluator) evaluate(ctx context.Context, r *run, v View, viewErr error)
 	x := &expander{now: r.scheduled, external: e.opts.ExternalLabels, url: e.opts.ExternalURL, query: e.templateQuery}
 	for i := range r.g.Rules {
 		rs, err := e.rule(ctx, r, i, counts[r.g.keys[i]], x)
-		if err != nil && fatal(ctx, err) {
+		if err != nil && r.fatal(ctx, err) {
 			return nil, err
 		}
 		if err != nil {
@@ -195,26 +200,19 @@ func seenOfView(v View, scopes []rulefile.Scope) Seen {
 // and the one of those that have failed, which has not.
 func (e *Evaluator) cursor(ctx context.Context, r *run, c Cursor, v View, arrived Seen, counts map[string]*counter, ev *evaluation) (moved, stuck Cursor, err error) {
 	end := windowEnd(c.Through, r.scheduled, e.opts.IngestDelay, c.step(e.opts.MaxWindow))
-	ev.gap = ev.gap || r.scheduled.Sub(c.Evaluated) > e.opts.HoldMax
+	gap := r.scheduled.Sub(c.Evaluated) > e.opts.HoldMax
 	mine := make([]*counter, len(c.Rules))
 	for i, k := range c.Rules {
 		mine[i] = counts[k]
-		if mine[i].err = e.countWindow(ctx, mine[i], v, c.Through, end); mine[i].err != nil && fatal(ctx, mine[i].err) {
+		if mine[i].err = e.countWindow(ctx, mine[i], v, c.Through, end); mine[i].err != nil && r.fatal(ctx, mine[i].err) {
 			return moved, stuck, mine[i].err
 		}
 	}
-	q, err := e.lateSelect(r, c)
-	if err == nil {
-		err = e.countLate(ctx, mine, v, q, ev)
-	}
+	missed, err := e.countLate(ctx, r, c, v, mine, ev)
 	if err != nil {
-		if fatal(ctx, err) {
-			return moved, stuck, err
-		}
-		for _, m := range mine {
-			m.err = cmpErr(m.err, err)
-		}
+		return moved, stuck, err
 	}
+	gap = gap || missed > 0
 	cut := end < r.scheduled.Add(-e.opts.IngestDelay).UnixNano()
 	moved = Cursor{Through: end, Evaluated: r.scheduled, Seen: arrived}
 	if cut {
@@ -229,14 +227,8 @@ func (e *Evaluator) cursor(ctx context.Context, r *run, c Cursor, v View, arrive
 		}
 	}
 	ev.behind = ev.behind || cut && len(moved.Rules) > 0
+	ev.gap, ev.passed = ev.gap || gap, ev.passed || gap && len(moved.Rules) > 0
 	return moved, stuck, nil
-}
-
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // lateSelect asks for late lines of objects that are new since the cursor's last evaluation. A target that no rule has read before has
@@ -261,7 +253,8 @@ func (e *Evaluator) gapRule(r *run, gap bool) (RuleState, bool) {
 			value:  1,
 			labels: labels.FromStrings("alertname", GapAlert, "group", r.g.Name, "rulefile", r.g.File, "severity", "warning"),
 			annotations: labels.FromStrings("summary",
-				"Alert rules were not evaluated for longer than "+e.opts.HoldMax.String()+"; lines that arrived late meanwhile may not have been counted."),
+				"Alert rules were not evaluated for longer than "+e.opts.HoldMax.String()+
+					", or raw objects were deleted before they had seen them; lines that arrived late meanwhile may not have been counted."),
 		}}
 	}
 	alerts, err := advance(prev.Alerts, results, timing{now: r.scheduled, keep: keepGap, owedOnly: e.opts.Notifier != nil})

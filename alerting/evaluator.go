@@ -16,7 +16,8 @@ import (
 // maxRounds bounds how many windows of a group are evaluated in one run, after a long pause.
 const maxRounds = 200
 
-// maxRetries bounds how often a run of a group starts over because an object was deleted under it.
+// maxRetries bounds how often a run of a group starts over because an object was deleted under it. What is gone after that is an error
+// of the rules that need it, and the others of the group go on.
 const maxRetries = 2
 
 // Evaluator evaluates groups of rules. It may be used by several goroutines at once, and several Evaluators may share a store.
@@ -240,8 +241,9 @@ func (e *Evaluator) failed(g *group, scheduled time.Time, err error) outcome {
 // new view.
 func (e *Evaluator) group(ctx context.Context, r *run, v View, viewErr error) outcome {
 	for try := 0; ; try++ {
+		r.final = try == maxRetries
 		o, err := e.once(ctx, r, v, viewErr)
-		if !errors.Is(err, ErrGone) || try == maxRetries || ctx.Err() != nil {
+		if !errors.Is(err, ErrGone) || r.final || ctx.Err() != nil {
 			if err != nil {
 				return e.failed(r.g, r.scheduled, err)
 			}
@@ -285,7 +287,7 @@ func (e *Evaluator) settle(r *run, ev *evaluation) {
 	e.m.failures.WithLabelValues(r.g.File, r.g.Name).Add(float64(ev.failed))
 	e.m.last.WithLabelValues(r.g.File, r.g.Name).Set(float64(r.scheduled.Unix()))
 	e.m.lateLines.Add(float64(ev.late))
-	if ev.gap {
+	if ev.passed {
 		e.m.gaps.Inc()
 	}
 	for _, f := range ev.faults {

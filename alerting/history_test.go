@@ -191,6 +191,9 @@ func (h *history) check(seed uint64) {
 	told := map[string]bool{}
 	for _, o := range h.inbox.order {
 		k, what, _ := strings.Cut(o, "} ")
+		if strings.Contains(k, GapAlert) {
+			h.t.Errorf("seed %d: told of a gap, where there is none", seed)
+		}
 		told[k] = told[k] || what == "firing"
 		if what == "resolved" && !told[k] {
 			h.t.Errorf("seed %d: %s} was resolved before it was told", seed, k)

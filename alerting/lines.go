@@ -1,9 +1,12 @@
 package alerting
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"math"
+	"slices"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -104,8 +107,28 @@ func (e *Evaluator) countWindow(ctx context.Context, c *counter, v View, through
 	return nil
 }
 
-// countLate adds late lines to all counters: the engine evaluates them in batches of bounded size, as it evaluates a window.
-func (e *Evaluator) countLate(ctx context.Context, cs []*counter, v View, q LateSelect, ev *evaluation) error {
+// countLate adds the late lines of a cursor to its counters, and returns how many objects were deleted before they were seen. What fails is
+// the error of those counters that have none yet, unless it ends the run.
+func (e *Evaluator) countLate(ctx context.Context, r *run, c Cursor, v View, cs []*counter, ev *evaluation) (missed int, err error) {
+	if !slices.ContainsFunc(cs, func(c *counter) bool { return c.err == nil }) {
+		return 0, nil // nobody would count them
+	}
+	q, err := e.lateSelect(r, c)
+	if err == nil {
+		q.Missed = func(Arrival) { missed++ }
+		err = e.countBatches(ctx, cs, v.Late(ctx, q), ev)
+	}
+	if err != nil && r.fatal(ctx, err) {
+		return missed, err
+	}
+	for _, c := range cs {
+		c.err = cmp.Or(c.err, err)
+	}
+	return missed, nil
+}
+
+// countBatches adds rows to all counters that have not failed: the engine evaluates them in batches of bounded size, as it evaluates a window.
+func (e *Evaluator) countBatches(ctx context.Context, cs []*counter, rows iter.Seq2[KindRow, error], ev *evaluation) error {
 	batch := &Memory{}
 	flush := func() error {
 		defer batch.Reset()
@@ -113,13 +136,13 @@ func (e *Evaluator) countLate(ctx context.Context, cs []*counter, v View, q Late
 			if c.err == nil && !batch.empty() {
 				c.err = e.countBatch(ctx, c, batch)
 			}
-			if c.err != nil && fatal(ctx, c.err) {
-				return c.err
+			if err := ctx.Err(); err != nil {
+				return err
 			}
 		}
 		return nil
 	}
-	for row, err := range v.Late(ctx, q) {
+	for row, err := range rows {
 		if err != nil {
 			return err
 		}

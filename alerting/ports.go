@@ -46,7 +46,8 @@ type View interface {
 	// Window reads the lines of the view: an ordinary, deduplicated read over that listing and those manifests.
 	Window() letheql.Source
 	// Late yields lines that the raw objects new since the last evaluation bring too late for their window. Content that another
-	// object has brought before, or that two objects bring, is yielded once. Rows are valid until the next step.
+	// object has brought before, or that two objects bring, is yielded once. An object that a manifest names and that was deleted
+	// before anybody accounted for it is passed to LateSelect.Missed. Rows are valid until the next step.
 	Late(ctx context.Context, q LateSelect) iter.Seq2[KindRow, error]
 }
 
@@ -78,6 +79,9 @@ type LateSelect struct {
 	Through int64
 	// MaxAge: only lines whose object came at most this long after their own time.
 	MaxAge time.Duration
+	// Missed is called with each object that has not been seen and is there no more: what it brought too late is not known. nil
+	// is not called.
+	Missed func(Arrival)
 }
 
 // Notification tells an Alertmanager of one alert.

@@ -222,12 +222,14 @@ func (gone) Lines(context.Context, letheql.Select, *letheql.Stats) iter.Seq2[rec
 }
 
 func (v *worldView) Late(_ context.Context, q LateSelect) iter.Seq2[KindRow, error] {
+	missed := map[string]bool{}
 	fresh, done := map[string]bool{}, map[int]bool{}
 	for a := range v.Arrived() {
 		if q.Seen(a) {
 			done[v.w.objects[a.Key].content] = true
 		} else {
 			fresh[a.Key] = true
+			missed[a.Key] = !v.listed[a.Key] && !v.w.listed[a.Key]
 		}
 	}
 	for c, names := range v.stored {
@@ -238,6 +240,10 @@ func (v *worldView) Late(_ context.Context, q LateSelect) iter.Seq2[KindRow, err
 	return func(yield func(KindRow, error) bool) {
 		for _, k := range slices.Sorted(maps.Keys(fresh)) { // in the order of arrival: the first counts
 			o := v.w.objects[k]
+			if missed[k] {
+				q.Missed(Arrival{Key: k, Target: shop})
+				continue
+			}
 			if done[o.content] {
 				continue
 			}

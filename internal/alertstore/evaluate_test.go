@@ -98,6 +98,17 @@ func (b bucket) Put(ctx context.Context, key string, body io.Reader, size int64,
 }
 
 func (w *world) evaluate() {
+	at := w.now().Truncate(time.Minute)
+	if w.rnd.IntN(5) == 0 {
+		at = at.Add(-time.Duration(w.rnd.IntN(3)) * time.Minute)
+	}
+	if sum, err := w.run(at); w.calm && (err != nil || sum.RulesFailed > 0) {
+		w.t.Errorf("a run without faults: %+v, %v, rules %+v", sum, err, w.state().Rules)
+	}
+}
+
+// run evaluates, by a new evaluator.
+func (w *world) run(at time.Time) (alerting.Summary, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	l := &ledger{lines: map[string]int{}}
@@ -121,13 +132,7 @@ func (w *world) evaluate() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	at := w.now().Truncate(time.Minute)
-	if w.rnd.IntN(5) == 0 {
-		at = at.Add(-time.Duration(w.rnd.IntN(3)) * time.Minute)
-	}
-	if sum, err := e.Run(ctx, at); w.calm && (err != nil || sum.RulesFailed > 0) {
-		w.t.Errorf("a run without faults: %+v, %v, rules %+v", sum, err, w.state().Rules)
-	}
+	return e.Run(ctx, at)
 }
 
 // meanwhile is called before every call of an evaluator.

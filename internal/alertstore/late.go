@@ -9,6 +9,8 @@ import (
 	"path"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"lethe/alerting"
 	"lethe/internal/catalog"
 	"lethe/internal/layout"
@@ -20,6 +22,10 @@ import (
 // Late implements alerting.View. Rows come target by target, and within a target in the order in which their objects arrived. A body that
 // begins with what another object has brought contributes only the rest: objects that were accounted for count as having brought
 // theirs, as long as they are listed or the manifest remembers them.
+//
+// An object that the manifest names and that nobody has accounted for is deleted only where the compactor holds nothing any more, or by
+// somebody else. Another evaluator may have accounted for it meanwhile; but then it has swapped the state, and this run is lost anyway. So
+// its lines are missed, which ends no run: the next one would not find them either.
 func (v *view) Late(ctx context.Context, q alerting.LateSelect) iter.Seq2[alerting.KindRow, error] {
 	return func(yield func(alerting.KindRow, error) bool) {
 		for _, p := range v.sortedTargets() {
@@ -37,7 +43,8 @@ func (v *view) Late(ctx context.Context, q alerting.LateSelect) iter.Seq2[alerti
 type objects struct {
 	// fresh are new since the last evaluation; pending were accounted for and are not consumed yet; old were accounted for and consumed.
 	fresh, pending, old []objstore.Object
-	isFresh             map[string]bool
+	// isFresh by key, and freshNames by the name that a manifest remembers: of fresh objects, and of those that were missed.
+	isFresh, freshNames map[string]bool
 }
 
 func (v *view) lateOf(ctx context.Context, p *pinned, q alerting.LateSelect, yield func(alerting.KindRow, error) bool) (more bool, err error) {
@@ -75,9 +82,9 @@ func (v *view) lateOf(ctx context.Context, p *pinned, q alerting.LateSelect, yie
 	return true, nil
 }
 
-// sort tells the raw objects of a target apart. One that was consumed after the listing is looked up.
+// sort tells the raw objects of a target apart. Those that are named as consumed and were not listed are looked up.
 func (v *view) sort(ctx context.Context, p *pinned, q alerting.LateSelect) (objects, error) {
-	o := objects{isFresh: map[string]bool{}}
+	o := objects{isFresh: map[string]bool{}, freshNames: map[string]bool{}}
 	consumed := map[string]bool{}
 	for _, c := range p.snapshot.Manifest.Consumed {
 		consumed[c.Key] = true
@@ -87,41 +94,65 @@ func (v *view) sort(ctx context.Context, p *pinned, q alerting.LateSelect) (obje
 		delete(consumed, obj.Key)
 		switch {
 		case !q.Seen(alerting.Arrival{Key: obj.Key, Target: p.target}):
-			o.add(obj)
+			o.add(obj.Key)
+			o.fresh = append(o.fresh, obj)
 		case isConsumed:
 			o.old = append(o.old, obj)
 		default:
 			o.pending = append(o.pending, obj)
 		}
 	}
+	var unlisted []string
 	for key := range consumed {
-		if q.Seen(alerting.Arrival{Key: key, Target: p.target}) {
-			continue
+		if !q.Seen(alerting.Arrival{Key: key, Target: p.target}) {
+			unlisted = append(unlisted, key)
 		}
-		attrs, err := v.bucket.Stat(ctx, key)
-		if err != nil {
-			return o, fmt.Errorf("stat %s: %w", key, err)
+	}
+	slices.Sort(unlisted)
+	found, err := v.lookUp(ctx, unlisted)
+	if err != nil {
+		return o, err
+	}
+	for i, key := range unlisted {
+		o.add(key)
+		if found[i].Key != "" {
+			o.fresh = append(o.fresh, found[i])
+		} else if q.Missed != nil {
+			q.Missed(alerting.Arrival{Key: key, Target: p.target})
 		}
-		o.add(objstore.Object{Key: key, Size: attrs.Size, LastModified: attrs.LastModified})
 	}
 	return o, nil
 }
 
-func (o *objects) add(obj objstore.Object) {
-	o.fresh = append(o.fresh, obj)
-	o.isFresh[obj.Key] = true
+func (o *objects) add(key string) { o.isFresh[key], o.freshNames[path.Base(key)] = true, true }
+
+// lookUp returns the objects of the keys, and an empty one where there is none.
+func (v *view) lookUp(ctx context.Context, keys []string) ([]objstore.Object, error) {
+	found := make([]objstore.Object, len(keys))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(requests)
+	for i, key := range keys {
+		g.Go(func() error {
+			attrs, err := v.bucket.Stat(ctx, key)
+			if errors.Is(err, objstore.ErrNotExist) {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("stat %s: %w", key, err)
+			}
+			found[i] = objstore.Object{Key: key, Size: attrs.Size, LastModified: attrs.LastModified}
+			return nil
+		})
+	}
+	return found, g.Wait()
 }
 
 // counted returns those of the bodies that are remembered whose lines were counted: one of their objects is not fresh. It was accounted
 // for, or it is gone, which the compactor allows only after that.
 func (o *objects) counted(bodies []catalog.Body) []catalog.Body {
-	fresh := map[string]bool{}
-	for _, obj := range o.fresh {
-		fresh[path.Base(obj.Key)] = true
-	}
 	var out []catalog.Body
 	for _, b := range bodies {
-		if slices.ContainsFunc(b.Names, func(name string) bool { return !fresh[name] }) {
+		if slices.ContainsFunc(b.Names, func(name string) bool { return !o.freshNames[name] }) {
 			out = append(out, b)
 		}
 	}

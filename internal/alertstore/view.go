@@ -18,8 +18,8 @@ import (
 	"lethe/objstore"
 )
 
-// manifestGets is how many manifests are got at once.
-const manifestGets = 8
+// requests is how many manifests, or what else one view asks for, are got at once.
+const requests = 8
 
 // Arrivals opens views of a bucket. It implements alerting.Arrivals.
 type Arrivals struct {
@@ -158,7 +158,7 @@ func inScope(scopes []rulefile.Scope, t layout.Target) bool {
 
 func (v *view) loadManifests(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(manifestGets)
+	g.SetLimit(requests)
 	for _, p := range v.targets {
 		g.Go(func() error {
 			keep := &keeping{Reader: v.bucket, key: layout.ManifestKey(p.target)}
