@@ -54,6 +54,9 @@ func TestParseGoodFiles(t *testing.T) {
 			{Alert: "Mounts", Expr: `node{process="kubelet"} |= "MountVolume.SetUp failed"`, Query: Query{Log: true}, KeepFiringFor: DefaultKeepFiring, Line: 4, Col: 5},
 		}}}},
 		"venti-prometheus.yml": {Skipped: "datasourceSelector.type is prometheus"},
+		"documents.yml": {Skipped: "datasourceSelector.type is prometheus", Groups: []Group{{Name: "sample", Rules: []Rule{
+			{Alert: "Mounts", Expr: "pod{}", Query: Query{Log: true}, KeepFiringFor: DefaultKeepFiring, Line: 11, Col: 5},
+		}}}},
 		"prometheus.yml": {Groups: []Group{
 			{Name: "rates", Interval: 30 * time.Second, QueryOffset: &offset, Limit: 20, Rules: []Rule{rate}},
 			{Name: "again", Rules: []Rule{again}},

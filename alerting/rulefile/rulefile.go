@@ -3,7 +3,7 @@
 //
 //	kind: AlertRuleFile            # may be left out
 //	commonLabels: {team: shop}     # on every alert of the file
-//	datasourceSelector:            # type prometheus: the file is not for Lethe and is skipped
+//	datasourceSelector:            # type prometheus: the document is not for Lethe and is skipped
 //	  type: lethe
 //	groups:
 //	- name: shop
@@ -44,7 +44,8 @@ const DefaultKeepFiring = 5 * time.Minute
 type File struct {
 	// Name as it was given to Parse; it is part of each group's identity.
 	Name string
-	// Skipped says why the file is not for Lethe; it has no groups then. Empty for all others.
+	// Skipped says why a document of the file is not for Lethe, and that its groups are left out; empty where there is no such document. A file may
+	// have other documents, and has their groups.
 	Skipped string
 	Groups  []Group
 }

@@ -45,7 +45,8 @@ func TestRulesAreReadAgain(t *testing.T) {
 	p := &program{config: config.New(), args: newArgs(), now: clock, log: slog.New(slog.NewTextHandler(&log, nil))}
 	p.config.Alerting.Rules = config.List{filepath.Join(dir, "*.yaml"), "bucket:rules/"}
 	writeFile(t, filepath.Join(dir, "a.yaml"), rulesOf("a", "First"))
-	writeFile(t, filepath.Join(dir, "skipped.yaml"), "datasourceSelector: {type: prometheus}\n")
+	writeFile(t, filepath.Join(dir, "skipped.yaml"), "datasourceSelector: {type: prometheus}\n"+rulesOf("no", "NotHere"))
+	writeFile(t, filepath.Join(dir, "two.yaml"), "datasourceSelector: {type: prometheus}\n"+rulesOf("no", "NotHere")+"---\n"+rulesOf("two", "Second"))
 	put(t, bucket, "rules/b.yml", rulesOf("b", "InBucket"))
 	a, err := p.openAlerting(t.Context(), bucket, reg)
 	if err != nil {
@@ -72,7 +73,7 @@ func TestRulesAreReadAgain(t *testing.T) {
 		}
 	}
 	evaluate()
-	expect(1, 0, "a/First", "b/InBucket")
+	expect(1, 0, "a/First", "two/Second", "b/InBucket")
 	good := testutil.ToFloat64(a.metrics.last)
 
 	// A broken file keeps all rules, as often as it is read, and is logged once.
@@ -80,7 +81,7 @@ func TestRulesAreReadAgain(t *testing.T) {
 	put(t, bucket, "rules/b.yml", rulesOf("b", "Changed"))
 	for range 3 {
 		evaluate()
-		expect(0, 1, "a/First", "b/InBucket")
+		expect(0, 1, "a/First", "two/Second", "b/InBucket")
 	}
 	if n := strings.Count(log.String(), "rules were not loaded"); n != 1 || !strings.Contains(log.String(), "a.yaml:6:3") {
 		t.Errorf("logged %d times:\n%s", n, log.String())
@@ -92,16 +93,16 @@ func TestRulesAreReadAgain(t *testing.T) {
 	// The same group twice, a pattern that names nothing any more, and then all is well.
 	writeFile(t, filepath.Join(dir, "a.yaml"), rulesOf("a", "Second")+strings.TrimPrefix(rulesOf("a", "Twin"), "groups:\n"))
 	evaluate()
-	expect(0, 1, "a/First", "b/InBucket")
+	expect(0, 1, "a/First", "two/Second", "b/InBucket")
 	if err := bucket.Delete(t.Context(), "rules/b.yml"); err != nil {
 		t.Fatal(err)
 	}
 	evaluate()
-	expect(0, 1, "a/First", "b/InBucket")
+	expect(0, 1, "a/First", "two/Second", "b/InBucket")
 	writeFile(t, filepath.Join(dir, "a.yaml"), rulesOf("a", "Second"))
 	put(t, bucket, "rules/c.yaml", rulesOf("c", "New"))
 	evaluate()
-	expect(1, 0, "a/Second", "c/New")
+	expect(1, 0, "a/Second", "two/Second", "c/New")
 
 	// The group that is gone leaves no series behind, and a file that is skipped is not logged each time.
 	all, err := reg.Gather()

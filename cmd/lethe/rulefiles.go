@@ -32,14 +32,14 @@ func parseRules(log *slog.Logger, files []ruleText) ([]rulefile.Group, error) {
 	var errs []error
 	for _, f := range files {
 		parsed, err := rulefile.Parse(f.name, []byte(f.body), alerting.CheckExpr)
-		switch {
-		case err != nil:
+		if err != nil {
 			errs = append(errs, err)
-		case parsed.Skipped != "":
-			log.Info("a rule file was skipped", "file", f.name, "reason", parsed.Skipped)
-		default:
-			groups = append(groups, parsed.Groups...)
+			continue
 		}
+		if parsed.Skipped != "" {
+			log.Info("a rule file, or a document of it, was skipped", "file", f.name, "reason", parsed.Skipped, "groups", len(parsed.Groups))
+		}
+		groups = append(groups, parsed.Groups...)
 	}
 	return groups, errors.Join(errs...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -46,28 +47,35 @@ func (p *program) checkRules(names []string) error {
 		if err == nil {
 			f, err = rulefile.Parse(name, body, alerting.CheckExpr)
 		}
-		switch {
-		case err != nil:
+		if err != nil {
 			bad = true
 			p.say("%v\n", err)
-		case f.Skipped != "":
-			if _, err := fmt.Fprintf(p.stdout, "%s: skipped: %s\n", name, f.Skipped); err != nil {
-				return err
-			}
-		default:
-			n := 0
-			for _, g := range f.Groups {
-				n += len(g.Rules)
-			}
-			if _, err := fmt.Fprintf(p.stdout, "%s: %d groups, %d rules\n", name, len(f.Groups), n); err != nil {
-				return err
-			}
+			continue
+		}
+		if _, err := io.WriteString(p.stdout, summaryOf(name, f)); err != nil {
+			return err
 		}
 	}
 	if bad {
 		return errRules
 	}
 	return nil
+}
+
+// summaryOf returns a line on what a file has, and one on what is skipped of it.
+func summaryOf(name string, f *rulefile.File) string {
+	text := ""
+	if f.Skipped != "" {
+		text = fmt.Sprintf("%s: skipped: %s\n", name, f.Skipped)
+	}
+	if f.Skipped == "" || len(f.Groups) > 0 {
+		n := 0
+		for _, g := range f.Groups {
+			n += len(g.Rules)
+		}
+		text += fmt.Sprintf("%s: %d groups, %d rules\n", name, len(f.Groups), n)
+	}
+	return text
 }
 
 // testRules runs test files and prints what was not met.
