@@ -12,9 +12,9 @@ import (
 func TestCheckRules(t *testing.T) {
 	other := "datasourceSelector: {type: prometheus}\n" + rulesOf("no", "NotHere")
 	for body, want := range map[string]string{
-		rulesOf("a", "First"):                          "1 groups, 1 rules\n",
-		other:                                          "skipped: datasourceSelector.type is prometheus\n",
-		other + "---\n" + rulesOf("a", "First"):        "skipped: datasourceSelector.type is prometheus\nFILE: 1 groups, 1 rules\n",
+		rulesOf("a", "First"):                   "1 groups, 1 rules\n",
+		other:                                   "skipped: datasourceSelector.type is prometheus\n",
+		other + "---\n" + rulesOf("a", "First"): "skipped: datasourceSelector.type is prometheus\nFILE: 1 groups, 1 rules\n",
 		rulesOf("a", "First") + "---\n" + other + "\n": "skipped: datasourceSelector.type is prometheus\nFILE: 1 groups, 1 rules\n",
 	} {
 		name := filepath.Join(t.TempDir(), "rules.yaml")
