@@ -242,6 +242,9 @@ func TestConfigErrors(t *testing.T) {
 		"bad label":        "external_labels: {'': x}",
 		"empty entry":      "alertmanagers: [null]",
 		"empty relabeling": "alert_relabel_configs: [null]",
+		"password, alias":  "alertmanagers: [{basic_auth: {username: a, password: *secret1}, static_configs: [{targets: ['a:1']}]}]",
+		"password, tag":    "alertmanagers: [{basic_auth: !secret1 , static_configs: [{targets: ['a:1']}]}]",
+		"URL as a scheme":  "alertmanagers: [{scheme: 'http://u:secret1@a', static_configs: [{targets: ['a:1']}]}]",
 		"password in host": "alertmanagers: [{static_configs: [{targets: ['u:secret1@a:1']}]}]",
 	} {
 		if _, err := ParseConfig([]byte(body), "."); !errors.Is(err, ErrConfig) || strings.Contains(err.Error(), "secret1") {
@@ -251,6 +254,27 @@ func TestConfigErrors(t *testing.T) {
 	for _, u := range []string{"a:9093", "ftp://a", "http://", "http://a/?x=secret1", "http://u:secret1@a\x7f"} {
 		if err := new(Config).AddURL(u); !errors.Is(err, ErrConfig) || strings.Contains(err.Error(), "secret1") {
 			t.Errorf("%s: %v", u, err)
+		}
+	}
+}
+
+// A password with a character that a URL wants escaped shows neither as it is nor in part, and is refused; escaped, it is taken.
+func TestPasswordsThatAreNotEscaped(t *testing.T) {
+	for _, c := range []string{"/", "?", "#", "%", " "} {
+		for _, password := range []string{"secret1" + c + "secret2", "12345" + c + "secret2", "secret1" + c} {
+			raw := "http://ann:" + password + "@am:9093"
+			err := new(Config).AddURL(raw)
+			if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "%2F") || strings.Contains(err.Error(), "12345") || strings.Contains(err.Error(), "secr") {
+				t.Errorf("%s: %v", raw, err)
+			}
+			body := "alertmanagers: [{proxy_url: '" + raw + "', static_configs: [{targets: ['a:1']}]}]"
+			if _, err = ParseConfig([]byte(body), "."); !errors.Is(err, ErrConfig) || strings.Contains(err.Error(), "12345") || strings.Contains(err.Error(), "secr") {
+				t.Errorf("%s: %v", body, err)
+			}
+			c := &Config{}
+			if err := c.AddURL("http://ann:" + strings.ReplaceAll(url.PathEscape(password), "+", "%2B") + "@am:9093"); err != nil || string(c.Alertmanagers[0].HTTPClientConfig.BasicAuth.Password) != password {
+				t.Errorf("%s, escaped: %v", password, err)
+			}
 		}
 	}
 }

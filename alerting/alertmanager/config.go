@@ -97,11 +97,17 @@ func ParseConfig(body []byte, dir string) (*Config, error) {
 	return c, c.validate()
 }
 
-// AddURL adds an Alertmanager by its URL. A user and a password in it are for basic auth.
+// AddURL adds an Alertmanager by its URL. A user and a password in it are for basic auth. Errors show no part of it, for a password that is
+// not escaped makes any part of it begin.
 func (c *Config) AddURL(raw string) error {
 	u, err := url.Parse(raw)
-	if err != nil {
-		return fmt.Errorf("%w: the URL of an Alertmanager does not parse: %w", ErrConfig, errors.Unwrap(err))
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: the URL of an Alertmanager cannot be read: %s", ErrConfig, urlForm)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(raw, "#"):
+		return fmt.Errorf("%w: a query or a fragment has no meaning in the URL of an Alertmanager: %s", ErrConfig, urlForm)
+	case strings.Contains(u.EscapedPath(), "@"):
+		return fmt.Errorf("%w: the URL of an Alertmanager has a @ behind the host: %s", ErrConfig, urlForm)
 	}
 	e := &Endpoints{
 		HTTPClientConfig: config.DefaultHTTPClientConfig, Scheme: u.Scheme, PathPrefix: u.Path, Timeout: model.Duration(DefaultTimeout), APIVersion: "v2",
@@ -111,12 +117,11 @@ func (c *Config) AddURL(raw string) error {
 		password, _ := u.User.Password()
 		e.HTTPClientConfig.BasicAuth = &config.BasicAuth{Username: u.User.Username(), Password: config.Secret(password)}
 	}
-	if u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("%w: %s: a query or a fragment has no meaning in the URL of an Alertmanager", ErrConfig, u.Host)
-	}
 	c.Alertmanagers = append(c.Alertmanagers, e)
 	return c.validate()
 }
+
+const urlForm = "it is http://USER:PASSWORD@HOST:PORT/PATH or a part of that; in a user or a password, / ? # @ % and a space are written %2F %3F %23 %40 %25 and %20"
 
 func (c *Config) validate() error {
 	for n, v := range c.ExternalLabels {
@@ -138,16 +143,23 @@ func (c *Config) validate() error {
 func (e *Endpoints) validate() error {
 	switch {
 	case e.Scheme != "http" && e.Scheme != "https":
-		return fmt.Errorf("%w: the scheme %q is neither http nor https", ErrConfig, e.Scheme)
+		return fmt.Errorf("%w: the scheme of an Alertmanager is neither http nor https", ErrConfig)
 	case e.APIVersion != "v2":
 		return fmt.Errorf("%w: api_version is %q, there is only v2", ErrConfig, e.APIVersion)
 	case e.Timeout <= 0:
 		return fmt.Errorf("%w: the timeout is not positive", ErrConfig)
+	case !isProxy(e.HTTPClientConfig.ProxyURL.URL), e.HTTPClientConfig.OAuth2 != nil && !isProxy(e.HTTPClientConfig.OAuth2.ProxyURL.URL):
+		return fmt.Errorf("%w: a proxy_url has more than a host and a port: %s", ErrConfig, urlForm)
 	}
 	if _, err := e.urls(); err != nil {
 		return err
 	}
 	return validRelabeling(e.AlertRelabelConfigs)
+}
+
+// isProxy is false for a URL whose host may be a user and the beginning of a password, which errors of connecting would show.
+func isProxy(u *url.URL) bool {
+	return u == nil || strings.Trim(u.EscapedPath(), "/") == "" && u.RawQuery == "" && u.Fragment == ""
 }
 
 // urls returns where alerts are posted to.

@@ -37,7 +37,8 @@ type Options struct {
 }
 
 // Open returns the bucket that a URL, or a path that begins with "/", "./" or "../", names. It sends no request. Errors
-// wrap objstore.ErrConfig, say which part is wrong, and hold no credentials.
+// wrap objstore.ErrConfig and say which part is wrong. Of a user and a password before the host they show nothing, wherever the
+// password makes another part of the URL begin.
 func Open(ctx context.Context, rawURL string, opts Options) (objstore.Bucket, error) {
 	if opts.Clock == nil {
 		return nil, fmt.Errorf("%w: no clock", objstore.ErrConfig)
@@ -61,25 +62,31 @@ func open(ctx context.Context, rawURL string, opts Options) (objstore.Bucket, er
 		return nil, errors.New("the URL of the bucket has no scheme: say s3://NAME, file:///PATH, or ./PATH")
 	}
 	u, err := url.Parse(rawURL)
-	if err != nil {
-		// What url.Parse read may hold a password: its reason is enough.
-		var reason *url.Error
-		if errors.As(err, &reason) {
-			err = reason.Err
-		}
-		return nil, fmt.Errorf("the %s:// URL of the bucket: %w", scheme, err)
-	}
-	if u.User != nil {
+	switch {
+	case err != nil:
+		// The error shows what was read, or a part of it, and that may be of a password.
+		return nil, errUnreadable
+	case u.User != nil:
 		return nil, errors.New("the URL of the bucket has credentials in it: give them as the AWS tools take them, by environment or profile")
-	}
-	switch u.Scheme {
-	case "s3":
+	case strings.Contains(u.Host, ":"):
+		return nil, errPort
+	case u.Scheme == "s3":
 		return openS3(ctx, u)
-	case "file":
+	case u.Scheme == "file":
 		return openFile(u, opts)
+	case u.Scheme != scheme:
+		return nil, errUnreadable
 	}
 	return nil, fmt.Errorf("the URL of the bucket has the scheme %q: it can be s3 or file", u.Scheme)
 }
+
+var (
+	errUnreadable = errors.New("the URL of the bucket cannot be read: say s3://NAME/PREFIX?PARAMETERS, file:///PATH, or ./PATH; " +
+		"a % or a space in it is written %25 or %20, and credentials have no place in it")
+	// errPort: the rest of a password with a slash, a question mark or a # is not seen as one.
+	errPort = errors.New("the URL of the bucket has a colon in the place of the bucket: an endpoint is a parameter, ?endpoint=HOST:PORT, " +
+		"and credentials are given as the AWS tools take them, by environment or profile")
+)
 
 // Location returns what stands before a key where the whole name of an object is asked for: "s3://bucket/prefix/", or the folder with
 // a slash behind it. Errors are those of Open.
@@ -172,7 +179,8 @@ func s3Options(u *url.URL) (s3store.Options, error) {
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return opts, fmt.Errorf("the parameters of the s3 URL cannot be read: %w", err)
+		// The error shows three characters, which may be of a password.
+		return opts, errors.New("the parameters of the s3 URL cannot be read: they are NAME=VALUE with & between them, and a % or a ; in a value is written %25 or %3B")
 	}
 	for name, values := range query {
 		assign, known := set[name]

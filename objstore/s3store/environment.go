@@ -78,18 +78,21 @@ func parseEndpoint(endpoint string, insecure bool) (host string, secure bool, er
 	switch {
 	case err != nil:
 		// The error of url.Parse repeats what it read, which may hold a password.
-		return "", false, errors.New("the endpoint is not a URL or host:port")
+		return "", false, errEndpoint
 	case u.User != nil:
 		return "", false, errors.New("the endpoint has credentials in it: give them as the AWS tools take them")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return "", false, fmt.Errorf("the endpoint has the scheme %q, not http or https", u.Scheme)
 	case u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return "", false, fmt.Errorf("the endpoint %q is more or less than a host and a port", u.Redacted())
+		// What stands in the place of the host may be a user, and the beginning of a password with a slash in it.
+		return "", false, errEndpoint
 	case insecure && u.Scheme == "https":
-		return "", false, fmt.Errorf("the endpoint %q is https and insecure at once", u.Redacted())
+		return "", false, fmt.Errorf("the endpoint of %s is https and insecure at once", u.Host)
 	}
 	return u.Host, u.Scheme == "https", nil
 }
+
+var errEndpoint = errors.New("the endpoint is more or less than a host and a port: say HOST, HOST:PORT, or an http or https URL of that without a path")
 
 // newTransport returns the transport of minio-go, which never decompresses, with room for our concurrency and the
 // certificates of a file beside those of the system.
