@@ -3,6 +3,7 @@ package alerting
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/url"
 	"slices"
 	"sync"
@@ -77,20 +78,14 @@ func (e *Evaluator) deliver(ctx context.Context, r *run, owedOnly bool) (int, er
 	if e.opts.Notifier == nil {
 		return 0, nil
 	}
-	var places []place
-	var alerts []Notification
-	for i, rs := range r.state.Rules {
-		for j := range rs.Alerts {
-			a := &rs.Alerts[j]
-			if owedOnly && !a.owed() || !a.toTell(r.scheduled) {
-				continue
-			}
-			places = append(places, place{i, j})
-			alerts = append(alerts, e.notification(r, rs.Key, a))
-		}
-	}
-	if len(alerts) == 0 {
+	places := r.toTell(owedOnly)
+	if len(places) == 0 {
 		return 0, nil
+	}
+	alerts := make([]Notification, len(places))
+	for i, p := range places {
+		rs := &r.state.Rules[p.rule]
+		alerts[i] = e.notification(r, rs.Key, &rs.Alerts[p.alert])
 	}
 	accepted, err := e.opts.Notifier.Notify(ctx, alerts)
 	next, n := told(r.state, places, accepted)
@@ -101,6 +96,33 @@ func (e *Evaluator) deliver(ctx context.Context, r *run, owedOnly bool) (int, er
 		}
 	}
 	return n, err
+}
+
+// toTell returns where the alerts are that are told after the run, those that matter most first: where an Alertmanager has no time for all of them,
+// nobody knows yet of those that are owed, those that fire are taken for resolved after a while, and resolved ones are told again only in case. Among equals
+// the order is another one each time, so that it is not always the same ones that are left.
+func (r *run) toTell(owedOnly bool) []place {
+	var places []place
+	for i, rs := range r.state.Rules {
+		for j := range rs.Alerts {
+			if a := &rs.Alerts[j]; a.toTell(r.scheduled) && (a.owed() || !owedOnly) {
+				places = append(places, place{i, j})
+			}
+		}
+	}
+	rank := func(p place) int {
+		switch a := &r.state.Rules[p.rule].Alerts[p.alert]; {
+		case a.owed():
+			return 0
+		case a.Phase == Firing:
+			return 1
+		}
+		return 2
+	}
+	order := rand.New(rand.NewPCG(uint64(r.scheduled.UnixNano()), 0)) //nolint:gosec // an order is no secret
+	order.Shuffle(len(places), func(i, j int) { places[i], places[j] = places[j], places[i] })
+	slices.SortStableFunc(places, func(a, b place) int { return rank(a) - rank(b) })
+	return places
 }
 
 // notification announces a firing alert for four intervals, or four times the pause that there was: two evaluations may fail before

@@ -237,3 +237,50 @@ func TestEndIsAheadWhenItIsTold(t *testing.T) {
 		ends = nil
 	}
 }
+
+// An Alertmanager that has no time for all alerts is told first of what nobody knows yet, and over time of all that fire.
+func TestWhatIsOwedComesFirst(t *testing.T) {
+	w := newWorld()
+	told, resolved := map[string]int{}, map[string]int{}
+	e := w.evaluator(t, notifyFunc(func(_ context.Context, alerts []Notification) ([]bool, error) {
+		accepted := make([]bool, len(alerts))
+		for i, a := range alerts[:min(3, len(alerts))] {
+			accepted[i] = true
+			if k := a.Labels.Get("container"); a.Resolved {
+				resolved[k]++
+			} else {
+				told[k]++
+			}
+		}
+		return accepted, nil
+	}), logRule("r"))
+	e.run(t, w, 0)
+	const alerts = 20
+	again := func(from int, minute float64) {
+		for i := from; i < alerts; i++ {
+			w.put(len(w.objects), line(minute-1, fmt.Sprint(i)))
+		}
+		e.run(t, w, minute)
+	}
+	for minute := 1; minute <= 7; minute++ {
+		again(0, float64(minute))
+		if len(told) != min(alerts, 3*minute) {
+			t.Fatalf("after %d runs %d alerts were told", minute, len(told))
+		}
+	}
+	for minute := 8; minute <= 60; minute++ {
+		again(0, float64(minute))
+	}
+	for k, n := range told {
+		if n < 3 {
+			t.Errorf("the alert of %s was told %d times in an hour", k, n)
+		}
+	}
+	// Two end, while others fire on.
+	for minute := 61; minute <= 67; minute++ {
+		again(2, float64(minute))
+	}
+	if len(resolved) != 2 {
+		t.Errorf("%d alerts were told as resolved, of two that have", len(resolved))
+	}
+}
