@@ -87,6 +87,34 @@ func TestObjectsDeletedUnseen(t *testing.T) {
 	}
 }
 
+// A late object whose connection ends half-way is no shorter one: its lines are counted when it can be read.
+func TestLateObjectIsCut(t *testing.T) {
+	w := newWorld(t, 1)
+	w.calm = true
+	w.evaluate()
+	w.advance(time.Hour)
+	w.evaluate()
+	var body strings.Builder
+	const lines = 3000
+	for range lines {
+		body.WriteString(w.line(w.now().Add(-20*time.Minute), strings.Repeat("x", 500)))
+	}
+	w.put(upload{target: layout.Target{Kind: layout.Pod, Name: "shop"}, body: body.String()})
+	w.compact()
+	w.advance(time.Minute)
+	w.cut = true
+	if sum, err := w.run(w.now().Truncate(time.Minute)); err != nil || sum.RulesFailed != 2 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	w.cut = false
+	w.advance(time.Minute)
+	w.evaluate()
+	w.check(1)
+	if len(w.counted) != 2*lines {
+		t.Errorf("%d lines were counted by two rules, of %d", len(w.counted), lines)
+	}
+}
+
 // A rule whose window cannot be read for longer than anything is held keeps no other rule of its group back, and nor does one whose
 // window needs a block that is not there.
 func TestStuckRule(t *testing.T) {

@@ -60,6 +60,8 @@ type world struct {
 	// consumed counts raw objects that were compacted.
 	consumed int
 	calm     bool
+	// cut ends each whole raw object half-way.
+	cut bool
 }
 
 type upload struct {
@@ -97,15 +99,20 @@ func (w *world) lines() string {
 		if w.rnd.IntN(4) == 0 {
 			back = w.rnd.Float64() * 40
 		}
-		text := "line " + w.id()
-		w.came[text], w.at[text] = w.now(), w.now().Add(-time.Duration(back*float64(time.Minute)))
-		line, err := json.Marshal(map[string]string{"time": w.at[text].Format(time.RFC3339Nano), "pod": "p", "container": "c", "log": text})
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		b.Write(append(line, '\n'))
+		b.WriteString(w.line(w.now().Add(-time.Duration(back*float64(time.Minute))), ""))
 	}
 	return b.String()
+}
+
+// line returns a new line of that time, with more at its end.
+func (w *world) line(at time.Time, more string) string {
+	text := "line " + w.id() + more
+	w.came[text], w.at[text] = w.now(), at
+	line, err := json.Marshal(map[string]string{"time": at.Format(time.RFC3339Nano), "pod": "p", "container": "c", "log": text})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(append(line, '\n'))
 }
 
 func (w *world) put(u upload) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"path"
 	"slices"
@@ -170,7 +169,7 @@ func (v *view) lateIn(ctx context.Context, p *pinned, set *rawobj.Set, i int, q 
 	for {
 		row := alerting.KindRow{Kind: p.target.Kind}
 		if err := rows.Next(&row.Row); err != nil {
-			if errors.Is(err, io.EOF) {
+			if record.AtEnd(err) {
 				return true, nil
 			}
 			return false, err

@@ -3,9 +3,11 @@ package block
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -190,6 +192,29 @@ func FuzzSections(f *testing.F) {
 			t.Fatalf("%d runs of %d rows", len(runs), pages)
 		}
 	})
+}
+
+// A directory that names more runs than it can hold takes no memory for them.
+func TestRunsThatAreNotThere(t *testing.T) {
+	const n = 4 << 20
+	for name, body := range map[string][]byte{
+		"zeros":         make([]byte, n),
+		"a run of ones": append(bytes.Repeat([]byte{0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 10), make([]byte, n)...),
+	} {
+		for _, claimed := range []uint64{n, n / 12, 1 << 62} {
+			data := newPack(t)(append(binary.AppendUvarint(nil, claimed), body...))
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := parseRuns(data, podTarget, n)
+			runtime.ReadMemStats(&after)
+			if !errors.Is(err, ErrIndex) {
+				t.Errorf("%s, %d runs: %v", name, claimed, err)
+			}
+			if took := after.TotalAlloc - before.TotalAlloc; took > 10*n {
+				t.Errorf("%s, %d runs: %d bytes were taken for %d", name, claimed, took, len(body))
+			}
+		}
+	}
 }
 
 // newPack returns how a writer makes frames.

@@ -35,6 +35,8 @@ const (
 	maxRunsBytes = 64 << 20
 	// maxRunsWritten is how large a directory is written. A block that needs a larger one has none: the labels are in its columns.
 	maxRunsWritten = 8 << 20
+	// runsAtOnce is for how many runs memory is taken before they were read: a damaged directory may name any number.
+	runsAtOnce = 1 << 16
 )
 
 // runWriter encodes runs as rows come.
@@ -133,11 +135,10 @@ func parseRuns(data []byte, t layout.Target, rows int64) ([]Run, error) {
 	}
 	d := runReader{rest: raw, kind: t.Kind}
 	n := d.uvarint()
-	// A run takes six bytes at least.
-	if n > uint64(len(raw)) {
-		return nil, fmt.Errorf("%w: %d runs in %d bytes", ErrIndex, n, len(raw))
+	if n > uint64(len(raw)/leastRun(t.Kind)) || n > uint64(max(0, rows)) {
+		return nil, fmt.Errorf("%w: %d runs in %d bytes, of %d rows", ErrIndex, n, len(raw), rows)
 	}
-	out := make([]Run, 0, n)
+	out := make([]Run, 0, min(n, runsAtOnce))
 	var prev Run
 	for range n {
 		run, ok := d.run(&prev)
@@ -159,6 +160,14 @@ func parseRuns(data []byte, t layout.Target, rows int64) ([]Run, error) {
 		return nil, fmt.Errorf("%w: runs of %d rows in a block of %d", ErrIndex, prev.Row+prev.Rows, rows)
 	}
 	return out, nil
+}
+
+// leastRun returns how many bytes a run takes at least: its flags and three numbers, and two numbers for each name.
+func leastRun(k layout.Kind) int {
+	if k == layout.Node {
+		return 4 + 2
+	}
+	return 4 + 4*2
 }
 
 // runReader reads what runWriter wrote. After the first error it yields zeros and bad is set.
