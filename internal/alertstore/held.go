@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lethe/alerting"
@@ -29,7 +30,7 @@ func NewHeld(b objstore.Reader, holdMax time.Duration) (Held, error) {
 // Load reads the states of all groups and returns whether a raw object is held. Objects that it says are free stay so: what a group
 // has accounted for, it never asks for again. An error means that nothing may be deleted.
 func (h Held) Load(ctx context.Context) (func(rawKey string, lastModified time.Time) bool, error) {
-	states, now, err := loadAll(ctx, h.bucket)
+	states, now, err := loadRecent(ctx, h.bucket, h.max)
 	if err != nil {
 		return nil, err
 	}
@@ -48,11 +49,17 @@ func (h Held) Load(ctx context.Context) (func(rawKey string, lastModified time.T
 	}, nil
 }
 
-// loadAll reads the states of all groups, and the store's time at which it did.
-func loadAll(ctx context.Context, b objstore.Reader) (states []*alerting.State, now time.Time, err error) {
-	for obj, err := range b.List(ctx, objstore.ListOptions{Prefix: layout.AlertPrefix}) {
-		if err != nil {
-			return nil, now, fmt.Errorf("list alert states: %w", err)
+// loadRecent reads the states that were swapped within the last keep, and the store's time at which it did. States of groups that were removed stay for
+// ever: what they are, and whether this version can read them, is of no matter to anybody.
+func loadRecent(ctx context.Context, b objstore.Reader, keep time.Duration) (states []*alerting.State, now time.Time, err error) {
+	objects, err := listStates(ctx, b)
+	if err != nil {
+		return nil, now, err
+	}
+	for _, obj := range objects {
+		// The newest is got in any case, for only the answer tells the store's time.
+		if !now.IsZero() && now.Sub(obj.LastModified) >= keep {
+			break
 		}
 		body, attrs, err := get(ctx, b, obj.Key, maxStateBytes)
 		if errors.Is(err, objstore.ErrNotExist) {
@@ -61,11 +68,27 @@ func loadAll(ctx context.Context, b objstore.Reader) (states []*alerting.State, 
 		if err != nil {
 			return nil, now, err
 		}
+		if now = attrs.Date; now.Sub(attrs.LastModified) >= keep {
+			continue
+		}
 		s, err := alerting.DecodeState(body)
 		if err != nil {
 			return nil, now, fmt.Errorf("%s: %w", obj.Key, err)
 		}
-		states, now = append(states, s), attrs.Date
+		states = append(states, s)
 	}
 	return states, now, nil
+}
+
+// listStates returns the objects of all states, the newest first.
+func listStates(ctx context.Context, b objstore.Reader) ([]objstore.Object, error) {
+	var out []objstore.Object
+	for obj, err := range b.List(ctx, objstore.ListOptions{Prefix: layout.AlertPrefix}) {
+		if err != nil {
+			return nil, fmt.Errorf("list alert states: %w", err)
+		}
+		out = append(out, obj)
+	}
+	slices.SortFunc(out, func(a, b objstore.Object) int { return b.LastModified.Compare(a.LastModified) })
+	return out, nil
 }

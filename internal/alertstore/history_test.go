@@ -271,6 +271,55 @@ func TestHeldObjectsAreLetGo(t *testing.T) {
 	}
 }
 
+// The state of a group that nobody evaluates any more keeps nothing from being deleted, though it cannot be read, and is not asked for. Until
+// it is that old, nothing is deleted.
+func TestStatesThatNobodyReads(t *testing.T) {
+	w := newWorld(t, 1)
+	w.calm = true
+	w.evaluate()
+	for hash, body := range map[string]string{"damaged": "{", "newer": `{"version": 9}`} {
+		if _, err := w.mem.Put(t.Context(), layout.AlertKey(hash), strings.NewReader(body), int64(len(body)), objstore.Condition{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	counting := objstore.NewCounting(w.mem)
+	held, err := alertstore.NewHeld(counting, alerting.DefaultHoldMax)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		if _, err := held.Load(t.Context()); !errors.Is(err, alerting.ErrDamaged) && !errors.Is(err, alerting.ErrNewer) {
+			t.Errorf("%s: %v", w.now(), err)
+		}
+		if _, err := alertstore.Status(t.Context(), w.mem, alerting.DefaultHoldMax); err == nil {
+			t.Error("a status without a group that cannot be read")
+		}
+		w.advance(5 * time.Hour)
+		w.evaluate()
+	}
+	w.advance(5 * time.Hour)
+	before := counting.Counts()
+	holds, err := held.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := counting.Counts().Gets - before.Gets; n != 1 {
+		t.Errorf("%d states were got, of one that is evaluated", n)
+	}
+	key := layout.RawKey(layout.Target{Kind: layout.Pod, Name: "shop"}, layout.HourOf(w.now().UnixNano()), "new.jsonl")
+	if !holds(key, w.now()) {
+		t.Error("the group that is evaluated holds nothing")
+	}
+	if s, err := alertstore.Status(t.Context(), w.mem, alerting.DefaultHoldMax); err != nil || len(s.Groups) != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	// All are old.
+	w.advance(25 * time.Hour)
+	if _, err := held.Load(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // A process without rules tells the same as the one that evaluates, for a day.
 func TestStatus(t *testing.T) {
 	w := newWorld(t, 2)

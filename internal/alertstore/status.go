@@ -11,7 +11,7 @@ import (
 // Status returns the status of all groups that were evaluated within the last keep, as their states in a bucket tell it. A process
 // that has no rules answers by it for those that evaluate.
 func Status(ctx context.Context, b objstore.Reader, keep time.Duration) (*alerting.Status, error) {
-	states, now, err := loadAll(ctx, b)
+	states, now, err := loadRecent(ctx, b, keep)
 	if err != nil {
 		return nil, err
 	}
