@@ -131,13 +131,11 @@ func (w *world) run(at time.Time) (alerting.Summary, error) {
 	}
 	hooks := objtest.NewHooks(w.mem, objtest.Hooks{PageSize: 3, Before: func(_ context.Context, c objtest.Call) error { return w.meanwhile(c, cancel) }})
 	b := bucket{hooks, w, l}
-	source := func(r objstore.Reader) (letheql.Source, error) {
-		return scan.New(r, scan.Options{Plans: 1, Concurrency: 1})
-	}
-	src, err := source(b)
+	src, err := scan.New(b, scan.Options{Plans: 1, Concurrency: 1})
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	source := func(r objstore.Reader) (letheql.Source, error) { return src.Over(r), nil }
 	e, err := alerting.New(w.groups, alerting.Options{
 		Store: alertstore.NewStates(b), Arrivals: alertstore.NewArrivals(b, source, slog.New(slog.DiscardHandler)), Source: src, Engine: l,
 		IngestDelay: time.Minute, Late: late, Now: w.now, NewID: w.id, Logger: slog.New(slog.DiscardHandler),

@@ -1,7 +1,6 @@
 package alertstore
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,23 +12,9 @@ import (
 	"lethe/alerting"
 	"lethe/internal/catalog"
 	"lethe/internal/layout"
+	"lethe/internal/scan"
 	"lethe/objstore"
 )
-
-// Get implements objstore.Reader.
-func (k *keeping) Get(ctx context.Context, key string, r objstore.Range) (io.ReadCloser, objstore.Attributes, error) {
-	if key != k.key {
-		return k.Reader.Get(ctx, key, r)
-	}
-	body, attrs, err := get(ctx, k.Reader, key, catalog.MaxBytes)
-	if err != nil {
-		return nil, attrs, err
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.body, k.attrs = body, attrs
-	return io.NopCloser(bytes.NewReader(body)), attrs, nil
-}
 
 // errNotPinned: a read asked for something that the view did not read. It is a fault of the code, not of the bucket.
 var errNotPinned = errors.New("not part of the view")
@@ -41,7 +26,7 @@ type pinnedReader struct {
 	view   *view
 }
 
-var _ objstore.Reader = (*pinnedReader)(nil)
+var _ scan.View = (*pinnedReader)(nil)
 
 // List implements objstore.Reader for the listings that a read makes: the targets of a kind, and the raw objects of a target.
 func (p *pinnedReader) List(ctx context.Context, opts objstore.ListOptions) iter.Seq2[objstore.Object, error] {
@@ -84,24 +69,20 @@ func (p *pinnedReader) listing(opts objstore.ListOptions) ([]objstore.Object, er
 
 // Get implements objstore.Reader.
 func (p *pinnedReader) Get(ctx context.Context, key string, r objstore.Range) (io.ReadCloser, objstore.Attributes, error) {
-	if t, ok := layout.TargetOfManifest(key); ok {
-		return p.manifest(key, t, r)
+	if _, ok := layout.TargetOfManifest(key); ok {
+		return nil, objstore.Attributes{}, fmt.Errorf("get %s: %w: it is decoded", key, errNotPinned)
 	}
 	rc, attrs, err := p.bucket.Get(ctx, key, r)
 	return rc, attrs, gone(err)
 }
 
-func (p *pinnedReader) manifest(key string, t layout.Target, r objstore.Range) (io.ReadCloser, objstore.Attributes, error) {
+// Manifest implements scan.View.
+func (p *pinnedReader) Manifest(t layout.Target) (catalog.Snapshot, error) {
 	pinned, ok := p.view.target(t)
-	switch {
-	case !ok:
-		return nil, objstore.Attributes{}, fmt.Errorf("get %s: %w", key, errNotPinned)
-	case !pinned.snapshot.Exists:
-		return nil, objstore.Attributes{}, fmt.Errorf("get %s: %w", key, objstore.ErrNotExist)
-	case r != objstore.Range{}:
-		return nil, objstore.Attributes{}, fmt.Errorf("get a part of %s: %w", key, errNotPinned)
+	if !ok {
+		return catalog.Snapshot{}, fmt.Errorf("the manifest of %s: %w", t, errNotPinned)
 	}
-	return io.NopCloser(bytes.NewReader(pinned.body)), pinned.attrs, nil
+	return pinned.snapshot, nil
 }
 
 // Stat implements objstore.Reader.

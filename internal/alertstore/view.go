@@ -6,7 +6,6 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -30,7 +29,8 @@ type Arrivals struct {
 
 var _ alerting.Arrivals = (*Arrivals)(nil)
 
-// NewArrivals returns the views of a bucket. source makes the source that reads the lines of a bucket, as package scan does.
+// NewArrivals returns the views of a bucket. source makes the source that reads the lines of a bucket, as scan.Scanner.Over does: what it is given is a
+// scan.View.
 func NewArrivals(b objstore.Reader, source func(objstore.Reader) (letheql.Source, error), log *slog.Logger) *Arrivals {
 	return &Arrivals{b, source, log}
 }
@@ -51,9 +51,6 @@ type pinned struct {
 	target   layout.Target
 	raw      []objstore.Object // in the order of keys
 	snapshot catalog.Snapshot
-	// body and attrs of the manifest, where there is one.
-	body  []byte
-	attrs objstore.Attributes
 }
 
 // View implements alerting.Arrivals. Targets that the scopes name cost a listing and a get each; for other scopes all raw objects of the
@@ -107,7 +104,8 @@ func (v *view) target(t layout.Target) (*pinned, bool) {
 	if p := v.targets[t]; p != nil {
 		return p, true
 	}
-	return &pinned{target: t}, v.complete[t.Kind] && inScope(v.scopes, t)
+	nothing := catalog.Snapshot{Target: t, Manifest: &catalog.Manifest{Version: catalog.Version}}
+	return &pinned{target: t, snapshot: nothing}, v.complete[t.Kind] && inScope(v.scopes, t)
 }
 
 func (v *view) pin(t layout.Target) *pinned {
@@ -161,10 +159,8 @@ func (v *view) loadManifests(ctx context.Context) error {
 	g.SetLimit(requests)
 	for _, p := range v.targets {
 		g.Go(func() error {
-			keep := &keeping{Reader: v.bucket, key: layout.ManifestKey(p.target)}
 			var err error
-			p.snapshot, err = catalog.Load(ctx, keep, p.target)
-			p.body, p.attrs = keep.body, keep.attrs
+			p.snapshot, err = catalog.Load(ctx, v.bucket, p.target)
 			return err
 		})
 	}
@@ -208,13 +204,4 @@ func (v *view) sortedTargets() []*pinned {
 	}
 	slices.SortFunc(out, func(a, b *pinned) int { return a.target.Compare(b.target) })
 	return out
-}
-
-// keeping remembers the body of one object that is read through it.
-type keeping struct {
-	objstore.Reader
-	key   string
-	mu    sync.Mutex
-	body  []byte
-	attrs objstore.Attributes
 }

@@ -46,6 +46,10 @@ func (m *manifests) now() int64 { return m.clock.Add(1) }
 // manifest reads the manifest of a target for a query that began to list its raw objects at a moment. Settled is true where no manifest was
 // swapped since: what was listed and is not consumed has been so all the time.
 func (q *query) manifest(ctx context.Context, t layout.Target, listed int64) (snap catalog.Snapshot, settled bool, err error) {
+	if q.s.view != nil {
+		snap, err = q.s.view.Manifest(t)
+		return snap, !snap.Exists, err
+	}
 	known := &q.s.manifests
 	last, ok := known.byTarget.Get(t)
 	if !ok {

@@ -375,3 +375,36 @@ func TestViewsProveNothing(t *testing.T) {
 		}
 	}
 }
+
+// decoded is a view that has read the manifest itself. Its bytes are nowhere.
+type decoded struct {
+	*fixed
+	snap catalog.Snapshot
+}
+
+func (d decoded) Manifest(layout.Target) (catalog.Snapshot, error) { return d.snap, nil }
+
+// TestViewsOfTheirOwnManifests: a view that has decoded a manifest is asked for that, in every query over it, and proves as little as others.
+func TestViewsOfTheirOwnManifests(t *testing.T) {
+	w := newWorld(t)
+	first := w.put(podDefault, []record.Row{row(1, "a")})
+	w.compact([]rawObject{w.put(podDefault, []record.Row{row(5000, "b")})})
+	sc := newScanner(t, w.bucket, scan.Options{})
+	view := decoded{fixed: fix(t, w.bucket, func() {})}
+	var err error
+	if view.snap, err = catalog.Load(t.Context(), w.bucket, podDefault); err != nil {
+		t.Fatal(err)
+	}
+	view.bodies[layout.ManifestKey(podDefault)] = []byte("not a manifest")
+	w.put(podDefault, []record.Row{row(2, "after the view")})
+	over := sc.Over(view)
+	for range 2 {
+		if got, err := collect(t.Context(), over, all(), nil); err != nil || len(got) != 2 {
+			t.Errorf("%d rows, %v", len(got), err)
+		}
+	}
+	w.forget(first)
+	if got, err := collect(t.Context(), sc.Over(view), all(), nil); !errors.Is(err, objstore.ErrNotExist) {
+		t.Errorf("a view that does not hold: %d rows, %v", len(got), err)
+	}
+}

@@ -104,7 +104,9 @@ type Scanner struct {
 	raw    *cache.Cache[rawKey, *table]
 	// manifests that were read last.
 	manifests manifests
-	gate      *semaphore.Weighted
+	// view has the manifests, where it is set.
+	view View
+	gate *semaphore.Weighted
 	// workers are *worker between pages, and logPages *block.LogPage whose rows have gone out.
 	workers, logPages sync.Pool
 	// stats guards the Stats of all callers.
