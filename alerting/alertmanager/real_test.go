@@ -276,7 +276,7 @@ func TestRealAlertmanager(t *testing.T) {
 		t.Fatal(err)
 	}
 	putLine(t, b, time.Now())
-	r.every(b, 20*time.Second, "Fast fires", func() bool { _, _, ok := r.find("Fast", "firing"); return ok })
+	r.every(b, time.Minute, "Fast fires", func() bool { _, _, ok := r.find("Fast", "firing"); return ok })
 	r.mu.Lock()
 	for _, m := range r.told {
 		if m.Alerts[0].Labels["alertname"] == "Fast" && (len(m.Alerts) != 2 || m.Alerts[0].Labels["cluster"] != "test") {

@@ -55,7 +55,7 @@ func freePort(ts *testscript.TestScript, _ bool, args []string) {
 // await asks for "await URL TEXT" until the answer is 200 and holds the text.
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	var last string
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for tick := time.NewTicker(20 * time.Millisecond); ; <-tick.C {
 		status, body, err := fetch(args[0])
 		if err == nil && status == http.StatusOK && strings.Contains(body, args[1]) {

@@ -137,7 +137,7 @@ func webUsers(t *testing.T, dir string) string {
 // awaitText waits until one of the texts was logged.
 func awaitText(t *testing.T, o *output, any ...string) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for tick := time.NewTicker(20 * time.Millisecond); ; <-tick.C {
 		for _, s := range any {
 			if strings.Contains(o.String(), s) {

@@ -79,7 +79,7 @@ func startServer(t *testing.T, env []string, args ...string) *server {
 			t.Log(s.out.String())
 		}
 	})
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		c, err := net.DialTimeout("tcp", s.addr, time.Second)
 		if err == nil {
