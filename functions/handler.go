@@ -126,26 +126,30 @@ func (h *handler) with(e endpoint) http.Handler {
 // gated lets the endpoint run when it is its turn, and no longer than the timeout.
 func (h *handler) gated(e endpoint) endpoint {
 	return func(w http.ResponseWriter, r *http.Request, f form) error {
-		timeout, err := f.duration("timeout")
-		if err != nil {
-			return err
-		}
-		if h.o.Timeout > 0 && (timeout == 0 || timeout > h.o.Timeout) {
-			timeout = h.o.Timeout
-		}
-		ctx := r.Context()
-		if timeout > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, timeout)
-			defer cancel()
-		}
-		leave, err := h.gate.enter(ctx)
-		if err != nil {
-			return err
-		}
-		defer leave()
-		return e(w, r.WithContext(ctx), f)
+		return h.inTurn(r.Context(), f, func(ctx context.Context) error { return e(w, r.WithContext(ctx), f) })
 	}
+}
+
+// inTurn does what costs requests when it is its turn, and no longer than the timeout.
+func (h *handler) inTurn(ctx context.Context, f form, do func(ctx context.Context) error) error {
+	timeout, err := f.duration("timeout")
+	if err != nil {
+		return err
+	}
+	if h.o.Timeout > 0 && (timeout == 0 || timeout > h.o.Timeout) {
+		timeout = h.o.Timeout
+	}
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	leave, err := h.gate.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return do(ctx)
 }
 
 // unknown answers what no route takes: 405 with the methods that the path has, else 404.

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 
+	"lethe/alerting"
 	"lethe/functions"
 	"lethe/letheql"
 )
@@ -248,6 +249,51 @@ func TestGateRefusesWhatItCannotHold(t *testing.T) {
 	go func() { <-inside }()
 	if status, _, _ := get(t, s, query); status != http.StatusOK {
 		t.Error("the gate stays closed:", status)
+	}
+}
+
+// TestWhatCostsRequestsTakesItsTurn: what lists the bucket or reads states waits as queries do, and no longer than the timeout; probes and what costs nothing
+// do not.
+func TestWhatCostsRequestsTakesItsTurn(t *testing.T) {
+	inside, release := make(chan struct{}), make(chan struct{})
+	o := options(&engine{answer: func(context.Context, letheql.Request) (*letheql.Result, error) {
+		inside <- struct{}{}
+		<-release
+		return &letheql.Result{Type: letheql.Logs, Rows: rows(0, nil)}, nil
+	}})
+	o.Concurrency, o.Queue, o.Timeout = 1, 0, 50*time.Millisecond
+	o.Targets = func(ctx context.Context) ([]functions.Target, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	o.Rules = func(ctx context.Context) (*alerting.Status, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	s := serve(t, o)
+	done := make(chan struct{})
+	go func() {
+		get(t, s, query)
+		close(done)
+	}()
+	<-inside
+	costly := []string{"/api/v1/targets", "/api/v1/metadata", "/api/v1/rules", "/api/v1/alerts"}
+	for _, path := range costly {
+		if status, _, body := get(t, s, path); status != http.StatusTooManyRequests {
+			t.Errorf("%s beside a query that runs: %d %s", path, status, body)
+		}
+	}
+	for _, path := range []string{"/-/healthy", "/-/ready", "/metrics", "/api/v1/status/buildinfo", "/api/v1/metadata?metric=pod"} {
+		if status, _, body := get(t, s, path); status != http.StatusOK {
+			t.Errorf("%s beside a query that runs: %d %s", path, status, body)
+		}
+	}
+	close(release)
+	<-done
+	for _, path := range costly {
+		if status, _, body := get(t, s, path); status != http.StatusServiceUnavailable {
+			t.Errorf("%s for ever: %d %s", path, status, body)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 
@@ -23,7 +24,7 @@ func (h *handler) rules(w http.ResponseWriter, r *http.Request, f form) error {
 			return badRequestf("exclude_alerts is true or false, not %q", text)
 		}
 	}
-	s, err := h.status(r)
+	s, err := h.status(r, f)
 	if err != nil {
 		return err
 	}
@@ -32,8 +33,8 @@ func (h *handler) rules(w http.ResponseWriter, r *http.Request, f form) error {
 }
 
 // alerts answers for all pending and firing alerts, as Prometheus does.
-func (h *handler) alerts(w http.ResponseWriter, r *http.Request, _ form) error {
-	s, err := h.status(r)
+func (h *handler) alerts(w http.ResponseWriter, r *http.Request, f form) error {
+	s, err := h.status(r, f)
 	if err != nil {
 		return err
 	}
@@ -41,9 +42,14 @@ func (h *handler) alerts(w http.ResponseWriter, r *http.Request, _ form) error {
 	return nil
 }
 
-func (h *handler) status(r *http.Request) (*alerting.Status, error) {
+// status reads the states of rules when it is the request's turn: it gets one object for each group.
+func (h *handler) status(r *http.Request, f form) (s *alerting.Status, err error) {
 	if h.o.Rules == nil {
 		return &alerting.Status{}, nil
 	}
-	return h.o.Rules(r.Context())
+	err = h.inTurn(r.Context(), f, func(ctx context.Context) (err error) {
+		s, err = h.o.Rules(ctx)
+		return err
+	})
+	return s, err
 }

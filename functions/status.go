@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"context"
 	"net/http"
 	"runtime"
 	"time"
@@ -52,7 +53,7 @@ type activeTarget struct {
 }
 
 func (h *handler) targets(w http.ResponseWriter, r *http.Request, f form) error {
-	all, err := h.o.Targets(r.Context())
+	all, err := h.allTargets(r, f)
 	if err != nil {
 		return err
 	}
@@ -64,6 +65,15 @@ func (h *handler) targets(w http.ResponseWriter, r *http.Request, f form) error 
 	}
 	writeData(w, r, map[string]any{"activeTargets": active, "droppedTargets": []any{}})
 	return nil
+}
+
+// allTargets lists the bucket when it is the request's turn: it costs as much as a query.
+func (h *handler) allTargets(r *http.Request, f form) (all []Target, err error) {
+	err = h.inTurn(r.Context(), f, func(ctx context.Context) (err error) {
+		all, err = h.o.Targets(ctx)
+		return err
+	})
+	return all, err
 }
 
 func describe(t Target, now time.Time) activeTarget {
@@ -93,7 +103,7 @@ func (h *handler) metadata(w http.ResponseWriter, r *http.Request, f form) error
 	if f.values.Has("metric") || f.values.Has("limit") || f.values.Has("limit_per_metric") {
 		return h.metricMetadata(w, r, f)
 	}
-	all, err := h.o.Targets(r.Context())
+	all, err := h.allTargets(r, f)
 	if err != nil {
 		return err
 	}
