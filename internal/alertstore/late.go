@@ -59,10 +59,17 @@ func (v *view) lateOf(ctx context.Context, p *pinned, q alerting.LateSelect, yie
 			return o.counted(bodies), err
 		},
 		Counted: func(obj objstore.Object) bool { return !o.isFresh[obj.Key] },
+		Known: func(obj objstore.Object) (rawobj.Head, bool) {
+			if o.isFresh[obj.Key] { // it is read anyway
+				return rawobj.Head{}, false
+			}
+			return v.heads.get(obj)
+		},
 	})
 	if err != nil {
 		return false, fmt.Errorf("late lines of %s: %w", p.target, err)
 	}
+	v.heads.keep(set)
 	for i := range set.Len() {
 		obj := set.Object(i)
 		if !o.isFresh[obj.Key] || set.Duplicate(i) {

@@ -25,6 +25,7 @@ type Arrivals struct {
 	bucket objstore.Reader
 	source func(objstore.Reader) (letheql.Source, error)
 	log    *slog.Logger
+	heads  heads
 }
 
 var _ alerting.Arrivals = (*Arrivals)(nil)
@@ -32,13 +33,14 @@ var _ alerting.Arrivals = (*Arrivals)(nil)
 // NewArrivals returns the views of a bucket. source makes the source that reads the lines of a bucket, as scan.Scanner.Over does: what it is given is a
 // scan.View.
 func NewArrivals(b objstore.Reader, source func(objstore.Reader) (letheql.Source, error), log *slog.Logger) *Arrivals {
-	return &Arrivals{b, source, log}
+	return &Arrivals{b, source, log, newHeads()}
 }
 
 // view is what lay in the bucket at one moment.
 type view struct {
 	bucket  objstore.Reader
 	log     *slog.Logger
+	heads   heads
 	targets map[layout.Target]*pinned
 	// scopes of the view, and the kinds all of whose targets were listed: any other target in scope had nothing.
 	scopes   []rulefile.Scope
@@ -56,7 +58,7 @@ type pinned struct {
 // View implements alerting.Arrivals. Targets that the scopes name cost a listing and a get each; for other scopes all raw objects of the
 // kind are listed, and all its targets.
 func (a *Arrivals) View(ctx context.Context, scopes []rulefile.Scope) (alerting.View, error) {
-	v := &view{bucket: a.bucket, log: a.log, targets: map[layout.Target]*pinned{}, scopes: scopes, complete: map[layout.Kind]bool{}}
+	v := &view{bucket: a.bucket, log: a.log, heads: a.heads, targets: map[layout.Target]*pinned{}, scopes: scopes, complete: map[layout.Kind]bool{}}
 	for _, k := range layout.Kinds {
 		if err := v.listKind(ctx, k); err != nil {
 			return nil, err
