@@ -17,6 +17,35 @@ const (
 	maxValid = 4 * time.Hour
 )
 
+// maxRemind bounds how long alerts are told from memory while the state cannot be read: another evaluator that reaches the store
+// may have resolved them.
+const maxRemind = maxValid
+
+// known is what was read last of a group's state.
+type known struct {
+	rules     []RuleState
+	evaluated time.Time
+}
+
+// remember keeps the alerts of a state that was read or swapped.
+func (e *Evaluator) remember(hash string, s *State) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.known[hash] = known{s.Rules, s.Evaluated}
+}
+
+// remembered returns a run that reminds Alertmanagers of what fires, for a group whose state cannot be read: without it they would take the alerts for
+// resolved because the store is down. It is nil where nothing is known, or nothing that is new enough.
+func (e *Evaluator) remembered(g *group, scheduled time.Time) *run {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	k, ok := e.known[g.hash]
+	if !ok || scheduled.Sub(k.evaluated) > maxRemind {
+		return nil
+	}
+	return &run{g: g, scheduled: scheduled, state: &State{Rules: k.rules}, reminder: true}
+}
+
 // place of an alert in a state.
 type place struct{ rule, alert int }
 
@@ -39,15 +68,16 @@ func (e *Evaluator) beforeDelivery(ctx context.Context) (context.Context, contex
 // teller delivers what groups have found while others are evaluated. Neither waits for the other: a group that takes long must not keep
 // the alerts of others back, nor may an Alertmanager that does not answer keep rules from being evaluated.
 type teller struct {
-	deliver func(o *outcome)
+	deliver func(o *outcome) error
 	slots   chan struct{}
 	wg      sync.WaitGroup
 	unheard atomic.Bool
 }
 
 func (e *Evaluator) newTeller(ctx context.Context) *teller {
-	return &teller{slots: make(chan struct{}, deliveries), deliver: func(o *outcome) {
-		o.summary.Notified, o.err = e.deliver(ctx, o.run, o.owedOnly)
+	return &teller{slots: make(chan struct{}, deliveries), deliver: func(o *outcome) (err error) {
+		o.summary.Notified, err = e.deliver(ctx, o.run, o.owedOnly)
+		return err
 	}}
 }
 
@@ -59,7 +89,8 @@ func (t *teller) tell(o *outcome) {
 	t.wg.Go(func() {
 		t.slots <- struct{}{}
 		defer func() { <-t.slots }()
-		if t.deliver(o); o.err != nil {
+		if err := t.deliver(o); err != nil {
+			o.err = errors.Join(o.err, err)
 			t.unheard.Store(true)
 		}
 	})
@@ -89,7 +120,7 @@ func (e *Evaluator) deliver(ctx context.Context, r *run, owedOnly bool) (int, er
 	}
 	accepted, err := e.opts.Notifier.Notify(ctx, alerts)
 	next, n := told(r.state, places, accepted)
-	if next != nil {
+	if next != nil && !r.reminder {
 		next.Run = e.opts.NewID()
 		if swapErr := e.swap(ctx, r, next); swapErr != nil && !errors.Is(swapErr, ErrLost) {
 			err = errors.Join(err, swapErr)
@@ -105,7 +136,7 @@ func (r *run) toTell(owedOnly bool) []place {
 	var places []place
 	for i, rs := range r.state.Rules {
 		for j := range rs.Alerts {
-			if a := &rs.Alerts[j]; a.toTell(r.scheduled) && (a.owed() || !owedOnly) {
+			if a := &rs.Alerts[j]; a.toTell(r.scheduled) && (a.owed() || !owedOnly) && (a.Phase == Firing || !r.reminder) {
 				places = append(places, place{i, j})
 			}
 		}

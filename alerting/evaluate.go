@@ -32,6 +32,8 @@ type run struct {
 	pause time.Duration
 	// final: this try is the last one of the run. An object that is gone then has not been deleted under it: it is missing.
 	final bool
+	// reminder: the state is one that was read before, for it cannot be read now. What fires in it is told again, and nothing is swapped.
+	reminder bool
 	// due: the group is to be evaluated, not only its outbox to be delivered.
 	due bool
 	// source is what its metric rules read, unless sourceErr says why there is nothing to read.

@@ -25,10 +25,11 @@ type Evaluator struct {
 	opts Options
 	m    *metrics
 
-	// mu guards groups, which are replaced as a whole, and faults.
+	// mu guards groups, which are replaced as a whole, faults and known.
 	mu     sync.Mutex
 	groups []group
 	faults map[string]fault
+	known  map[string]known
 }
 
 // group is a group with what follows from it.
@@ -56,7 +57,7 @@ func New(groups []rulefile.Group, o Options) (*Evaluator, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Evaluator{opts: o, m: m, faults: map[string]fault{}}
+	e := &Evaluator{opts: o, m: m, faults: map[string]fault{}, known: map[string]known{}}
 	return e, e.Reload(groups)
 }
 
@@ -77,6 +78,7 @@ func (e *Evaluator) Reload(groups []rulefile.Group) error {
 	for _, g := range e.groups {
 		if !hashes[g.hash] {
 			delete(e.faults, g.hash)
+			delete(e.known, g.hash)
 			e.m.forget(g.File, g.Name)
 		}
 	}
@@ -189,14 +191,14 @@ func (e *Evaluator) round(ctx context.Context, groups []group, scheduled time.Ti
 		runs[i] = r
 		if err != nil {
 			outcomes[i] = e.failed(&groups[i], scheduled, err)
+			outcomes[i].run = e.remembered(&groups[i], scheduled)
 		}
 	})
 	v, viewErr := e.view(ctx, runs)
 	e.each(groups, func(i int) {
-		if runs[i] == nil {
-			return
+		if runs[i] != nil {
+			outcomes[i] = e.group(ctx, runs[i], v, viewErr)
 		}
-		outcomes[i] = e.group(ctx, runs[i], v, viewErr)
 		tell(&outcomes[i])
 	})
 	return outcomes

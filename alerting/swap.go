@@ -21,6 +21,7 @@ func (e *Evaluator) load(ctx context.Context, g *group, scheduled time.Time) (*r
 		return nil, err
 	}
 	r := &run{g: g, scheduled: scheduled, state: s, tag: tag}
+	e.remember(g.hash, s)
 	if s.Sequence > 0 {
 		r.pause = max(0, scheduled.Sub(s.Evaluated))
 	}
@@ -74,6 +75,7 @@ func (e *Evaluator) swap(ctx context.Context, r *run, next *State) error {
 		}
 	}
 	r.state, r.tag = next, tag
+	e.remember(r.g.hash, next)
 	return nil
 }
 

@@ -284,3 +284,47 @@ func TestWhatIsOwedComesFirst(t *testing.T) {
 		t.Errorf("%d alerts were told as resolved, of two that have", len(resolved))
 	}
 }
+
+// While the store is down, what fires is told again from memory, so that no Alertmanager takes it for resolved; nothing is told as resolved, and nothing
+// for ever.
+func TestStoreDownRemindsOfAlerts(t *testing.T) {
+	w := newWorld()
+	var until time.Time
+	told := 0
+	e := w.evaluator(t, notifyFunc(func(_ context.Context, alerts []Notification) ([]bool, error) {
+		accepted := make([]bool, len(alerts))
+		for i, a := range alerts {
+			if a.Resolved {
+				t.Errorf("%s: %s is told as resolved", w.now, a.Labels)
+			}
+			accepted[i], until = true, a.EndsAt
+			told++
+		}
+		return accepted, nil
+	}), logRule("r"))
+	e.run(t, w, 0)
+	w.put(0, line(0.5, "x"))
+	e.run(t, w, 2)
+	w.hook = func(op string) error {
+		if op == "load" {
+			return errInjected
+		}
+		return nil
+	}
+	for minute := 3; minute < 63; minute++ {
+		if w.now = at(float64(minute)); until.Before(w.now) {
+			t.Fatalf("%s: the alert has ended at %s", w.now, until)
+		}
+		if sum, err := e.Run(t.Context(), w.now); !errors.Is(err, errInjected) || sum.Failed != 1 {
+			t.Fatalf("%+v, %v", sum, err)
+		}
+	}
+	w.now = at(6 * 60)
+	before := told
+	if _, err := e.Run(t.Context(), w.now); !errors.Is(err, errInjected) || told != before {
+		t.Errorf("after six hours %d alerts were told from memory, %v", told-before, err)
+	}
+	if err := e.Reload(nil); err != nil || len(e.known) != 0 {
+		t.Errorf("%d groups that are gone are remembered, %v", len(e.known), err)
+	}
+}
