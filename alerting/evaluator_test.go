@@ -307,3 +307,19 @@ func TestSeenStaysBounded(t *testing.T) {
 		t.Errorf("%d names after an hour", n)
 	}
 }
+
+// An evaluator whose clock was far ahead has left a state that nobody would go on from for a day: that is an error, and not a run that is not due.
+func TestStateAheadOfTheClock(t *testing.T) {
+	w := newWorld()
+	e := w.evaluator(t, nil, logRule("r"))
+	e.run(t, w, 24*60)
+	w.now = at(24*60 - 4)
+	if sum, err := e.Run(t.Context(), w.now); err != nil || sum.NotDue != 1 {
+		t.Errorf("four minutes ahead: %+v, %v", sum, err)
+	}
+	w.now = at(1)
+	if sum, err := e.Run(t.Context(), w.now); !errors.Is(err, ErrAhead) || sum.Failed != 1 {
+		t.Errorf("a day ahead: %+v, %v", sum, err)
+	}
+	e.run(t, w, 24*60+1)
+}

@@ -22,6 +22,8 @@ const Version = 1
 var (
 	// ErrNewer: a newer Lethe has written the state.
 	ErrNewer = errors.New("the alert state was written by a newer version of Lethe; upgrade this one")
+	// ErrAhead: the group was last evaluated at a time that is still to come. One clock is wrong, and until that time nothing would be evaluated.
+	ErrAhead = errors.New("the group was evaluated at a time that is ahead of this clock")
 	// ErrDamaged: the state is not what this package writes.
 	ErrDamaged = errors.New("the alert state is damaged")
 )

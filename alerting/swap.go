@@ -10,6 +10,9 @@ import (
 	"github.com/prometheus/prometheus/promql"
 )
 
+// maxAhead is how much later than the clock a group may have been evaluated, as by an evaluator whose clock is another one.
+const maxAhead = 5 * time.Minute
+
 // load reads the state of a group and decides whether it is due.
 func (e *Evaluator) load(ctx context.Context, g *group, scheduled time.Time) (*run, error) {
 	body, tag, err := e.opts.Store.Load(ctx, g.hash)
@@ -19,6 +22,10 @@ func (e *Evaluator) load(ctx context.Context, g *group, scheduled time.Time) (*r
 	s, err := decodeState(body, g.File, g.Name)
 	if err != nil {
 		return nil, err
+	}
+	if ahead := s.Evaluated.Sub(e.opts.Now()); ahead > maxAhead {
+		return nil, fmt.Errorf("%w by %s: it says %s; set the clocks of evaluators, or delete the state if it is the wrong one", ErrAhead,
+			ahead.Round(time.Second), s.Evaluated.Format(time.RFC3339))
 	}
 	r := &run{g: g, scheduled: scheduled, state: s, tag: tag}
 	e.remember(g.hash, s)
