@@ -94,7 +94,7 @@ func options(e functions.Engine) functions.Options {
 			Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return clock }, Version: "test", MaxBody: 1 << 20,
 		},
 		Engine: e, Source: source{}, Targets: targets,
-		Timeout: 20 * time.Second, DefaultLimit: 1000, MaxLimit: 5000, Concurrency: 4, Queue: 4, Patience: time.Second,
+		Timeout: 20 * time.Second, DefaultLimit: 1000, MaxLimit: 5000, MaxQuery: 64 << 10, Concurrency: 4, Queue: 4, Patience: time.Second,
 	}
 }
 

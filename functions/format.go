@@ -6,8 +6,13 @@ import (
 	"lethe/letheql"
 )
 
+// parse reads the query of a request, where it is no longer than a query may be.
+func (h *handler) parse(f form) (letheql.Expr, error) {
+	return letheql.ParseAtMost(f.values.Get("query"), h.o.MaxQuery)
+}
+
 func (h *handler) formatQuery(w http.ResponseWriter, r *http.Request, f form) error {
-	e, err := letheql.Parse(f.values.Get("query"))
+	e, err := h.parse(f)
 	if err != nil {
 		return err
 	}
@@ -16,7 +21,7 @@ func (h *handler) formatQuery(w http.ResponseWriter, r *http.Request, f form) er
 }
 
 func (h *handler) parseQuery(w http.ResponseWriter, r *http.Request, f form) error {
-	e, err := letheql.Parse(f.values.Get("query"))
+	e, err := h.parse(f)
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,50 @@
 package functions_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"reflect"
+	"strings"
 	"testing"
+
+	"lethe/letheql"
 )
+
+// What reads a query reads none that is too long, and waits for its turn where that takes time.
+func TestFormatAndParseAreBounded(t *testing.T) {
+	started, proceed := make(chan struct{}), make(chan struct{})
+	o := options(&engine{answer: func(context.Context, letheql.Request) (*letheql.Result, error) {
+		close(started)
+		<-proceed
+		return &letheql.Result{Type: letheql.Logs, Rows: rows(0, nil)}, nil
+	}})
+	o.MaxQuery, o.Concurrency, o.Queue = 10, 1, 0
+	s := serve(t, o)
+	paths := []string{"/api/v1/format_query?x=", "/api/v1/parse_query?x=", "/api/v1/query?limit=6000"}
+	for _, path := range paths {
+		status, _, body := get(t, s, path+"&query=1%2B1%2B1%2B1%2B1%2B1")
+		if status != http.StatusBadRequest || !strings.Contains(body, "the query is 11 bytes long, at most 10 are allowed") {
+			t.Error(path, status, body)
+		}
+	}
+	done := make(chan int)
+	go func() {
+		status, _, _ := get(t, s, "/api/v1/query?query=x")
+		done <- status
+	}()
+	<-started
+	for _, path := range paths[:2] {
+		if status, _, body := get(t, s, path+"&query=1"); status != http.StatusTooManyRequests {
+			t.Error(path, status, body)
+		}
+	}
+	close(proceed)
+	if status := <-done; status != http.StatusOK {
+		t.Error(status)
+	}
+}
 
 func TestFormatAndParse(t *testing.T) {
 	s := serve(t, options(logs(0, nil)))

@@ -40,6 +40,8 @@ type Options struct {
 	Timeout time.Duration
 	// DefaultLimit of lines is the engine's, and MaxLimit what a request may ask for; 0 is any number, and all of them.
 	DefaultLimit, MaxLimit int
+	// MaxQuery is how many bytes a query may be long.
+	MaxQuery int
 	// Concurrency, Queue and Patience are those of the gate: queries that run at once, that wait, and how long they wait.
 	Concurrency, Queue int
 	Patience           time.Duration
@@ -49,8 +51,8 @@ func (o *Options) validate() error {
 	switch {
 	case o.Engine == nil, o.Source == nil, o.Targets == nil:
 		return errors.New("functions: Engine, Source and Targets are needed")
-	case o.DefaultLimit < 1, o.MaxLimit < 0, o.Concurrency < 1, o.Queue < 0, o.Patience < 0, o.Timeout < 0:
-		return errors.New("functions: DefaultLimit and Concurrency are at least 1, and no number is negative")
+	case o.DefaultLimit < 1, o.MaxLimit < 0, o.MaxQuery < 1, o.Concurrency < 1, o.Queue < 0, o.Patience < 0, o.Timeout < 0:
+		return errors.New("functions: DefaultLimit, MaxQuery and Concurrency are at least 1, and no number is negative")
 	}
 	return o.StatusOptions.validate()
 }
@@ -101,8 +103,8 @@ func (h *handler) routes() http.Handler {
 	both("/api/v1/query_range", h.gated(h.queryRange))
 	both("/api/v1/labels", h.gated(h.labels))
 	both("/api/v1/series", h.gated(h.series))
-	both("/api/v1/format_query", h.formatQuery)
-	both("/api/v1/parse_query", h.parseQuery)
+	both("/api/v1/format_query", h.gated(h.formatQuery))
+	both("/api/v1/parse_query", h.gated(h.parseQuery))
 	both("/api/v1/query_exemplars", h.exemplars)
 	mux.Handle("GET /api/v1/label/{name}/values", h.with(h.gated(h.labelValues)))
 	mux.Handle("GET /api/v1/metadata", h.with(h.metadata))

@@ -406,7 +406,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		func(o *functions.Options) { o.Engine = nil }, func(o *functions.Options) { o.Source = nil }, func(o *functions.Options) { o.Targets = nil },
 		func(o *functions.Options) { o.Ready = nil }, func(o *functions.Options) { o.Log = nil }, func(o *functions.Options) { o.Now = nil },
 		func(o *functions.Options) { o.Metrics = nil }, func(o *functions.Options) { o.Gatherer = nil }, func(o *functions.Options) { o.MaxLimit = -1 },
-		func(o *functions.Options) { o.MaxBody = 0 }, func(o *functions.Options) { o.Concurrency = 0 }, func(o *functions.Options) { o.Queue = -1 },
+		func(o *functions.Options) { o.MaxQuery = 0 }, func(o *functions.Options) { o.MaxBody = 0 }, func(o *functions.Options) { o.Concurrency = 0 }, func(o *functions.Options) { o.Queue = -1 },
 	} {
 		o := options(logs(0, nil))
 		change(&o)

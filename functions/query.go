@@ -102,7 +102,7 @@ func (h *handler) limit(f form) (*int, error) {
 	if h.o.MaxLimit == 0 || (n > 0 && n <= h.o.MaxLimit) {
 		return &n, nil
 	}
-	expr, err := letheql.Parse(f.values.Get("query"))
+	expr, err := h.parse(f)
 	if err != nil {
 		return nil, err
 	}

@@ -181,10 +181,7 @@ func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
 
 // parse reads and validates a query within the limits of the engine.
 func (e *Engine) parse(text string) (Expr, error) {
-	if len(text) > e.o.MaxQueryBytes {
-		return Expr{}, fmt.Errorf("%w: the query is %d bytes long, at most %d are allowed", ErrAsked, len(text), e.o.MaxQueryBytes)
-	}
-	expr, err := Parse(text)
+	expr, err := ParseAtMost(text, e.o.MaxQueryBytes)
 	if err != nil {
 		return Expr{}, err
 	}

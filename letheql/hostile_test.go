@@ -16,6 +16,7 @@ func TestDeepQueriesAreRefused(t *testing.T) {
 	for _, query := range []string{
 		"1" + strings.Repeat("+1", 30_000), strings.Repeat("(", 30_000) + "1" + strings.Repeat(")", 30_000),
 		"vector(1)" + strings.Repeat(" or vector(1)", 5000), strings.Repeat("-", 60_000) + "1", "vector(1)" + strings.Repeat("[1s:1s]", 6000),
+		`pod{} | a="1"` + strings.Repeat(` or a="1"`, 5000), "pod{}" + strings.Repeat(" | json | a > 1", 6000),
 	} {
 		_, err := letheql.Parse(query)
 		var e *letheql.Error
@@ -28,6 +29,28 @@ func TestDeepQueriesAreRefused(t *testing.T) {
 	}
 	if _, err := letheql.Parse("1" + strings.Repeat(" + 1", 1000)); err != nil {
 		t.Error(err)
+	}
+}
+
+// Long queries are printed in one line: breaking them takes the cube of their depth. What is left takes a moment, not minutes.
+func TestLongQueriesArePrintedInOneLine(t *testing.T) {
+	for _, query := range []string{
+		"1" + strings.Repeat(" + 1", 4900), strings.Repeat("(", 4900) + "1" + strings.Repeat(")", 4900), "pod{} | a=\"1\"" + strings.Repeat(` or a="1"`, 4900),
+	} {
+		e, err := letheql.Parse(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.Pretty(); got != query {
+			t.Errorf("%.30s…: %.60s…", query, got)
+		}
+	}
+	short, err := letheql.Parse("1" + strings.Repeat(" + 1", 90))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := short.Pretty(); strings.Count(got, "\n") < 50 {
+		t.Error("not broken into lines:", got)
 	}
 }
 

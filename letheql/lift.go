@@ -15,6 +15,8 @@ type lifted struct {
 	calls map[int]string
 	// words are the names and strings inside of braces, to say where a label stands.
 	words []word
+	// operators are how many operators, parentheses and brackets there are, those of label filters included.
+	operators int
 }
 
 // chain is a run of filters and stages.
@@ -62,9 +64,13 @@ type lifter struct {
 	res       *lifted
 }
 
-// maxOperators bounds the operators, parentheses and brackets of a query. The upstream parser takes time with the square of the depth of its
-// tree, so that a query of 64 KiB, all of it 1+1+1, would take minutes.
+// maxOperators bounds the operators, parentheses and brackets of a query, and the comparisons of its label filters. The upstream parser takes
+// time with the square of the depth of its tree, so that a query of 64 KiB, all of it 1+1+1, would take minutes.
 const maxOperators = 5000
+
+func tooManyOperators(src string, at int) error {
+	return errorAt(src, at, "the query has more than %d operators and parentheses", maxOperators)
+}
 
 // lift takes the filters and stages out of a query.
 func lift(src string) (*lifted, error) {
@@ -75,10 +81,10 @@ func lift(src string) (*lifted, error) {
 			return nil, err
 		}
 		if l.operators > maxOperators {
-			return nil, errorAt(src, at, "the query has more than %d operators and parentheses", maxOperators)
+			return nil, tooManyOperators(src, at)
 		}
 	}
-	l.res.text = string(l.out)
+	l.res.text, l.res.operators = string(l.out), l.operators
 	return l.res, nil
 }
 
@@ -197,7 +203,7 @@ func (l *lifter) chain() error {
 	case prevBracket:
 		c.afterRange = true
 	}
-	p := &stageParser{src: l.src, i: l.i}
+	p := &stageParser{src: l.src, i: l.i, operators: l.operators}
 	end := l.i
 	for {
 		stage, err := p.next()
@@ -211,7 +217,7 @@ func (l *lifter) chain() error {
 		end = p.i
 	}
 	blank(l.out, c.pos, end)
-	l.i, l.prev = end, prevChain
+	l.i, l.prev, l.operators = end, prevChain, p.operators
 	l.res.chains = append(l.res.chains, c)
 	return nil
 }

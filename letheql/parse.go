@@ -1,6 +1,7 @@
 package letheql
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -63,6 +64,14 @@ func Parse(text string) (Expr, error) {
 	}
 	e.invalid = e.check()
 	return e, nil
+}
+
+// ParseAtMost is Parse for a text of at most so many bytes. A longer one is an error that wraps ErrAsked.
+func ParseAtMost(text string, bytes int) (Expr, error) {
+	if len(text) > bytes {
+		return Expr{}, fmt.Errorf("%w: the query is %d bytes long, at most %d are allowed", ErrAsked, len(text), bytes)
+	}
+	return Parse(text)
 }
 
 // Validate returns an error of type *Error where the query parses but does not apply to logs: a selector that is neither pod nor

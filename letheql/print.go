@@ -7,8 +7,18 @@ import (
 // String returns the query in canonical form. It parses to the same tree.
 func (e Expr) String() string { return e.printable().String() }
 
-// Pretty returns the query in canonical form, broken into lines where it is long. It parses to the same tree.
-func (e Expr) Pretty() string { return parser.Prettify(e.printable()) }
+// maxPretty is how many operators and parentheses a query may have to be broken into lines. For each node the upstream printer prints all
+// that is below it, on the way down and once more for each level above: time with the cube of the depth.
+const maxPretty = 100
+
+// Pretty returns the query in canonical form, broken into lines where it is long and has at most maxPretty operators and parentheses. It
+// parses to the same tree.
+func (e Expr) Pretty() string {
+	if e.lifted.operators > maxPretty {
+		return e.String()
+	}
+	return parser.Prettify(e.printable())
+}
 
 // printable returns a tree in which each selector's name is the text of the whole selector: PromQL's printer writes a name as it
 // is, and then the range and the modifiers behind it.

@@ -14,6 +14,8 @@ type stageParser struct {
 	src string
 	// i is the offset behind the last stage.
 	i int
+	// operators counts those of the query so far; each comparison of a label filter is one.
+	operators int
 }
 
 // next returns the stage that follows, nil where none does.

@@ -126,7 +126,7 @@ func (p *program) handler(bucket objstore.Reader, reg *prometheus.Registry, rule
 	return functions.NewHandler(functions.Options{
 		StatusOptions: p.statusOptions(bucket, reg, rules), Engine: engine, Source: source,
 		Targets: func(ctx context.Context) ([]functions.Target, error) { return targets(ctx, bucket, q.Parallel.N) },
-		Timeout: q.Timeout.Std(), DefaultLimit: p.defaultLimit(), MaxLimit: p.maxLimit(),
+		Timeout: q.Timeout.Std(), DefaultLimit: p.defaultLimit(), MaxLimit: p.maxLimit(), MaxQuery: int(q.MaxLength),
 		Concurrency: q.Concurrency.N, Queue: q.Queue.N, Patience: q.QueueTimeout.Std(),
 	})
 }

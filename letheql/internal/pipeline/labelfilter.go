@@ -13,10 +13,10 @@ import (
 
 // Condition is what a label filter asks for.
 type Condition interface {
-	// text is the condition as it stands in a query, in parentheses where it binds less than its place needs.
-	text(bind int) string
+	// appendText appends the condition as it stands in a query, in parentheses where it binds less than its place needs.
+	appendText(b []byte, bind int) []byte
 	holds(e *Entry) bool
-	labels() []string
+	appendLabels(names []string) []string
 }
 
 // How tightly conditions bind.
@@ -32,10 +32,10 @@ type LabelFilter struct{ cond Condition }
 func NewLabelFilter(c Condition) *LabelFilter { return &LabelFilter{c} }
 
 // String implements Stage.
-func (f *LabelFilter) String() string { return "| " + f.cond.text(bindOr) }
+func (f *LabelFilter) String() string { return string(f.cond.appendText([]byte("| "), bindOr)) }
 
 // Labels implements Stage.
-func (f *LabelFilter) Labels() []string { return f.cond.labels() }
+func (f *LabelFilter) Labels() []string { return f.cond.appendLabels(nil) }
 
 // Process implements Stage.
 func (f *LabelFilter) Process(e *Entry) bool { return f.cond.holds(e) }
@@ -51,16 +51,21 @@ func And(a, b Condition) Condition { return both{a, b, false} }
 // Or holds where one holds.
 func Or(a, b Condition) Condition { return both{a, b, true} }
 
-func (c both) text(bind int) string {
-	// Chains lean to the left, as they are read; on the right, a chain stands in parentheses.
-	s, own := c.a.text(bindOr)+" or "+c.b.text(bindAnd), bindOr
-	if !c.or {
-		s, own = c.a.text(bindAnd)+" and "+c.b.text(bindAnd+1), bindAnd
+func (c both) appendText(b []byte, bind int) []byte {
+	own, word := bindAnd, " and "
+	if c.or {
+		own, word = bindOr, " or "
 	}
 	if bind > own {
-		return "(" + s + ")"
+		b = append(b, '(')
 	}
-	return s
+	// Chains lean to the left, as they are read; on the right, a chain stands in parentheses.
+	b = append(c.a.appendText(b, own), word...)
+	b = c.b.appendText(b, own+1)
+	if bind > own {
+		b = append(b, ')')
+	}
+	return b
 }
 
 func (c both) holds(e *Entry) bool {
@@ -72,7 +77,7 @@ func (c both) holds(e *Entry) bool {
 	return a && b
 }
 
-func (c both) labels() []string { return slices.Concat(c.a.labels(), c.b.labels()) }
+func (c both) appendLabels(names []string) []string { return c.b.appendLabels(c.a.appendLabels(names)) }
 
 type stringCondition struct{ m *labels.Matcher }
 
@@ -92,8 +97,8 @@ func NewMatcher(name, op, value string) (*labels.Matcher, error) {
 	return nil, errors.New("a text is compared by one of = != =~ !~, not by " + op)
 }
 
-func (c stringCondition) text(int) string {
-	return c.m.Name + c.m.Type.String() + Quote(c.m.Value)
+func (c stringCondition) appendText(b []byte, _ int) []byte {
+	return append(b, c.m.Name+c.m.Type.String()+Quote(c.m.Value)...)
 }
 
 func (c stringCondition) holds(e *Entry) bool {
@@ -101,7 +106,7 @@ func (c stringCondition) holds(e *Entry) bool {
 	return c.m.Matches(v)
 }
 
-func (c stringCondition) labels() []string { return []string{c.m.Name} }
+func (c stringCondition) appendLabels(names []string) []string { return append(names, c.m.Name) }
 
 type numberCondition struct {
 	name, op, literal string
@@ -126,7 +131,9 @@ func CompareLabel(name, op, literal string) (Condition, error) {
 	return nil, errors.New(strconv.Quote(literal) + " is neither number, duration nor size; a text stands in quotes")
 }
 
-func (c numberCondition) text(int) string { return c.name + " " + c.op + " " + c.literal }
+func (c numberCondition) appendText(b []byte, _ int) []byte {
+	return append(b, c.name+" "+c.op+" "+c.literal...)
+}
 
 // holds drops lines without the label. A line whose label is not a number is marked and kept, and so is one that failed before.
 func (c numberCondition) holds(e *Entry) bool {
@@ -157,7 +164,7 @@ func (c numberCondition) holds(e *Entry) bool {
 	return v <= c.value
 }
 
-func (c numberCondition) labels() []string { return []string{c.name} }
+func (c numberCondition) appendLabels(names []string) []string { return append(names, c.name) }
 
 func parseNumber(s string) (float64, error) { return strconv.ParseFloat(s, 64) }
 
