@@ -60,9 +60,9 @@ func parseCursor(s string, most int) (*cursor, error) {
 }
 
 // apply narrows a request to what comes after the cursor. A cursor outside of the request's range selects nothing of it twice: the range
-// stays what the client asked for.
-func (c *cursor) apply(q *letheql.Request) {
-	at := time.Unix(0, c.at).UTC()
+// stays what the client asked for. The query's lines lie offset before the times of the request.
+func (c *cursor) apply(q *letheql.Request, offset time.Duration) {
+	at := time.Unix(0, c.at).UTC().Add(offset)
 	if c.direction == letheql.Forward && at.After(q.Start) {
 		q.Start = at
 	}

@@ -58,10 +58,9 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, f form, q letheql.
 		return err
 	}
 	if s := f.text("cursor"); s != "" && a.ranged {
-		if a.from, err = parseCursor(s, h.o.MaxLimit); err != nil {
+		if a.from, err = h.goOn(f, s, &q); err != nil {
 			return err
 		}
-		a.from.apply(&q)
 	}
 	res, err := h.o.Engine.Query(r.Context(), q)
 	if err != nil {
@@ -82,6 +81,20 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, f form, q letheql.
 		a.direction = *q.Direction
 	}
 	return h.writeLogs(w, r, a)
+}
+
+// goOn reads a cursor and has a request begin there.
+func (h *handler) goOn(f form, text string, q *letheql.Request) (*cursor, error) {
+	c, err := parseCursor(text, h.o.MaxLimit)
+	if err != nil {
+		return nil, err
+	}
+	expr, err := h.parse(f)
+	if err != nil {
+		return nil, err
+	}
+	c.apply(q, expr.Offset())
+	return c, nil
 }
 
 // deadline tells a query that ran out of time from one whose client has gone, whatever the engine made of it.

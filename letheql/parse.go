@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -82,6 +83,15 @@ func (e Expr) Validate() error { return e.invalid }
 func (e Expr) IsLog() bool {
 	vs, _ := logRoot(e.root)
 	return vs != nil
+}
+
+// Offset is how far the lines of a query for lines lie before the times of its request, as offset says; negative where they lie after.
+func (e Expr) Offset() time.Duration {
+	vs, _ := logRoot(e.root)
+	if vs == nil {
+		return 0
+	}
+	return vs.OriginalOffset
 }
 
 // Text is the query as it was written.
