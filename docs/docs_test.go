@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -121,6 +122,26 @@ func TestCommandsAreTheBinarys(t *testing.T) {
 	}
 	if n < 10 {
 		t.Errorf("only %d commands found", n)
+	}
+}
+
+// TestRetentionHoldsForAllCommands: what one command of a block keeps, the next does not delete. A command that compacts enforces the default
+// where it is not told otherwise.
+func TestRetentionHoldsForAllCommands(t *testing.T) {
+	for path, text := range documents(t) {
+		for _, b := range blocks(text, "sh") {
+			all := commands(t, "```sh\n"+b+"\n```\n")
+			if !slices.ContainsFunc(all, func(args []string) bool { return slices.Contains(args, "--retention.time") }) {
+				continue
+			}
+			for _, args := range all {
+				reads := slices.Contains(args, "--compact-every") && args[slices.Index(args, "--compact-every")+1] == "0"
+				compacts := slices.Contains(args, "compact") || slices.Contains(args, "serve") && !reads
+				if compacts && !slices.Contains(args, "--retention.time") {
+					t.Errorf("%s: another command keeps lines for longer than lethe %s, which deletes them: export LETHE_RETENTION_TIME", path, strings.Join(args, " "))
+				}
+			}
+		}
 	}
 }
 
