@@ -27,7 +27,8 @@ type Options struct {
 	MaxPoints int
 	// MaxSeries is the greatest number of series that one selector of a metric query may give; 10,000.
 	MaxSeries int
-	// MaxSamples bounds the memory of a metric query: the number of values, of 16 bytes each, held at once; 20,000,000.
+	// MaxSamples bounds the memory of a metric query: the number of values, of 16 bytes each, that are counted, and of those that PromQL makes
+	// of them meanwhile; 20,000,000 each.
 	MaxSamples int
 	// MaxRange is the longest span of time that one selector may read; 0 is unlimited.
 	MaxRange time.Duration

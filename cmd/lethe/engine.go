@@ -12,6 +12,9 @@ import (
 // bytesPerValue is what a value of a metric query takes in memory: a time and a number.
 const bytesPerValue = 16
 
+// minScanMemory is the least that a scan works with.
+const minScanMemory = 1 << 20
+
 // openEngine opens the bucket and returns an engine over it, without the limits of what is asked over HTTP.
 func (p *program) openEngine(ctx context.Context) (*letheql.Engine, error) {
 	bucket, err := p.openBucket(ctx)
@@ -37,14 +40,21 @@ func orNone[T ~int | ~int64](v T) T {
 	return v
 }
 
+// source returns a scanner. It has 3/8 of a query's memory for the lines that it puts in order, and the engine the other 5/8 for the newest
+// lines, which it turns around. Of a query for numbers one half is for what is counted, and one for what is made of that.
 func (p *program) source(bucket objstore.Reader) (*scan.Scanner, error) {
+	return scan.New(bucket, p.scanOptions())
+}
+
+func (p *program) scanOptions() scan.Options {
 	q := &p.config.Query
 	eighth := int64(p.config.Cache.Size) / 8
-	return scan.New(bucket, scan.Options{
-		Concurrency: q.Parallel.N, MaxBytes: int64(q.MaxBytes), Memory: int64(q.MaxMemory), TailCache: orNone(3 * eighth), PageCache: orNone(2 * eighth),
+	ordered := max(int64(q.MaxMemory)*3/8, minScanMemory)
+	return scan.Options{
+		Concurrency: q.Parallel.N, MaxBytes: int64(q.MaxBytes), Memory: ordered, TailCache: orNone(3 * eighth), PageCache: orNone(2 * eighth),
 		RawCache: orNone(2 * eighth), PlanCache: orNone(eighth),
 		Partial: bool(q.Partial), Now: p.now,
-	})
+	}
 }
 
 // engine returns an engine. The limit of lines over HTTP is the handler's business: on the command line there is none.
@@ -54,9 +64,10 @@ func (p *program) engine(source letheql.Source) (*letheql.Engine, error) {
 
 func (p *program) engineOptions() letheql.Options {
 	q := &p.config.Query
+	newest, values := max(int64(q.MaxMemory)*5/8, 1), max(int(q.MaxMemory)/2/bytesPerValue, 1)
 	return letheql.Options{
 		MaxQueryBytes: int(q.MaxLength), IngestDelay: orNone(q.IngestDelay.Std()), MaxPoints: q.MaxPoints.N, MaxSeries: q.MaxSeries.N,
-		MaxBuffer: int64(q.MaxMemory), MaxSamples: int(q.MaxMemory) / bytesPerValue,
+		MaxBuffer: newest, MaxSamples: values,
 		MaxRange: q.MaxRange.Std(), DefaultLimit: p.defaultLimit(), Timeout: orNone(q.Timeout.Std()),
 	}
 }

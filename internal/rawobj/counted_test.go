@@ -1,12 +1,32 @@
 package rawobj
 
 import (
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"lethe/objstore"
 )
+
+// Sets that share what they hold keep no more of their objects than one of them alone would.
+func TestSetsShareABudget(t *testing.T) {
+	b := newBench(t)
+	body := lines(0, 10)
+	b.put("a.jsonl", []byte(body))
+	var held atomic.Int64
+	o := Options{Budget: int64(len(body)), Held: &held}
+	first := resolve(t, b.bucket, b.list(), nil, o)
+	if second := resolve(t, b.bucket, b.list(), nil, o); first.entries[0].data == nil || second.entries[0].data != nil {
+		t.Errorf("kept by the first: %t, by the second: %t", first.entries[0].data != nil, second.entries[0].data != nil)
+	}
+	if readSet(t, first); held.Load() != 0 {
+		t.Errorf("%d bytes are held by nobody", held.Load())
+	}
+	if third := resolve(t, b.bucket, b.list(), nil, o); third.entries[0].data == nil {
+		t.Error("what was given back is not used")
+	}
+}
 
 // What a counted object holds, no other contributes: neither a copy, nor its beginning, nor the same lines in a longer one, whichever
 // arrived first.

@@ -302,12 +302,12 @@ func TestBodyTime(t *testing.T) {
 	}
 	// What was kept is let go of when it was read.
 	set := resolve(t, b.bucket, b.list(), nil, Options{})
-	if set.held == 0 {
+	if set.opts.Held.Load() == 0 {
 		t.Error("nothing was kept")
 	}
 	readSet(t, set)
-	if set.held != 0 {
-		t.Errorf("%d bytes are still held", set.held)
+	if set.opts.Held.Load() != 0 {
+		t.Errorf("%d bytes are still held", set.opts.Held.Load())
 	}
 }
 

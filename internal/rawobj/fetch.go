@@ -174,26 +174,24 @@ func (s *Set) open(ctx context.Context, e *entry) (io.ReadCloser, error) {
 }
 
 // room is true where the budget would take size bytes more.
-func (s *Set) room(size int64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.held+size <= s.opts.Budget
-}
+func (s *Set) room(size int64) bool { return s.opts.Held.Load()+size <= s.opts.Budget }
 
 // keep holds on to a whole object, if the budget allows it.
 func (s *Set) keep(e *entry, data []byte) {
+	size := int64(len(data))
+	if s.opts.Held.Add(size) > s.opts.Budget {
+		s.opts.Held.Add(-size)
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.held+int64(len(data)) <= s.opts.Budget {
-		e.data = data
-		s.held += int64(len(data))
-	}
+	e.data = data
 }
 
 // drop forgets an object that was kept.
 func (s *Set) drop(e *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held -= int64(len(e.data))
+	s.opts.Held.Add(-int64(len(e.data)))
 	e.data = nil
 }

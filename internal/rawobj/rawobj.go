@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,6 +36,8 @@ type Options struct {
 	// Budget is how many bytes of objects, as they are stored, are kept between Resolve and Open, so that most are got once.
 	// 0 means 64 MiB, a negative one keeps nothing.
 	Budget int64
+	// Held, where it is set, counts what is kept of the budget: sets with the same one share it.
+	Held *atomic.Int64
 	// Concurrency is how many objects are got at a time, 1 to 256; 0 means 8. Each holds up to 1 MiB and a decoder while it lasts.
 	Concurrency int
 	// Identify makes Rows.Body known for each object that was read to its end. Writers need it to remember what they consumed.
@@ -58,6 +61,9 @@ type Options struct {
 func (o *Options) check() error {
 	if o.Budget == 0 {
 		o.Budget = 64 << 20
+	}
+	if o.Held == nil {
+		o.Held = new(atomic.Int64)
 	}
 	if o.Concurrency == 0 {
 		o.Concurrency = 8
@@ -92,8 +98,7 @@ type Set struct {
 	decoders sync.Pool            // of *record.Decoder
 	long     sync.Mutex           // held while a long first line is in memory
 
-	mu   sync.Mutex
-	held int64 // bytes in the entries' data
+	mu sync.Mutex // guards the entries' data
 }
 
 // entry is one object of a set.

@@ -42,7 +42,7 @@ type Options struct {
 	// MaxBytes is how many bytes a query may fetch. Default 0: no limit.
 	MaxBytes int64
 	// Memory is how many bytes of matching lines a query may hold, at least 1 MiB. Default 64 MiB. Buffers of requests and pages come
-	// on top: about Concurrency × GetBytes and Decoders × 3 MiB.
+	// on top, about Concurrency × GetBytes and Decoders × 3 MiB for each query, and Decoders × 10 MiB of raw objects for all of them.
 	Memory int64
 	// TailCache, PageCache and RawCache are how many bytes of block tails, of pages, and of decoded raw objects are kept for later queries,
 	// over all queries. Defaults 64 MiB each; negative means none.
@@ -107,6 +107,8 @@ type Scanner struct {
 	// view has the manifests, where it is set.
 	view View
 	gate *semaphore.Weighted
+	// tables has a place for each table of a raw object that may be filled at once, over all queries: more than the CPUs take work on helps nobody.
+	tables *semaphore.Weighted
 	// workers are *worker between pages, and logPages *block.LogPage whose rows have gone out.
 	workers, logPages sync.Pool
 	// stats guards the Stats of all callers.
@@ -122,6 +124,7 @@ func New(bucket objstore.Reader, o Options) (*Scanner, error) {
 		return nil, err
 	}
 	s := &Scanner{bucket: bucket, opts: o}
+	s.tables = semaphore.NewWeighted(2 * int64(o.Decoders))
 	s.workers.New = newWorker
 	s.logPages.New = func() any { return new(block.LogPage) }
 	s.tails = cache.New[string, *tail](o.TailCache)

@@ -20,7 +20,7 @@ type View interface {
 // proved by listings and manifests that come after it, and those of a view may be older. What one query over the view has read of a raw
 // object holds for the others, since a view is complete before any object of it is read. Where view is a View, no manifest is asked for.
 func (s *Scanner) Over(view objstore.Reader) *Scanner {
-	o := &Scanner{bucket: view, opts: s.opts, tails: s.tails, pages: s.pages, gate: s.gate}
+	o := &Scanner{bucket: view, opts: s.opts, tails: s.tails, pages: s.pages, gate: s.gate, tables: s.tables}
 	o.view, _ = view.(View)
 	o.raw = cache.New[rawKey, *table](s.opts.RawCache)
 	o.manifests = newManifests(0)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"golang.org/x/sync/semaphore"
 
 	"lethe/internal/linefilter"
 	"lethe/letheql"
@@ -31,6 +32,9 @@ type query struct {
 	need columns
 	// decoding has a place for each page that may be decoded at once.
 	decoding chan struct{}
+	// reading has a place for each raw object that may be read at once, and bodies counts the bytes of those that are kept until then.
+	reading *semaphore.Weighted
+	bodies  atomic.Int64
 	// searched counts the pages whose lines were searched, and hit those with a matching line.
 	searched, hit atomic.Int64
 	aside         aside
@@ -71,6 +75,7 @@ func (s *Scanner) begin(ctx context.Context, sel letheql.Select) (*query, error)
 	for _, m := range sel.Matchers {
 		q.matchers[m.Name] = append(q.matchers[m.Name], m)
 	}
+	q.reading = semaphore.NewWeighted(int64(s.opts.rawReaders()))
 	q.need = q.columns()
 	q.store = &counted{r: s.bucket, limit: s.opts.MaxBytes}
 	q.planned = q.started
@@ -132,6 +137,7 @@ func (q *query) retry(ctx context.Context, out *bool, run func(ctx context.Conte
 		}
 		// What the abandoned plan counted of the store stays: it was paid for. The rest starts over.
 		q.count = new(counters)
+		q.bodies.Store(0)
 		q.skipped.reset()
 		q.names = newNames()
 	}

@@ -53,7 +53,7 @@ func (q *query) eachRawOf(ctx context.Context, tp *targetPlan, open func(rawSour
 		return err
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(q.rawReaders())
+	g.SetLimit(q.s.opts.rawReaders())
 	for i := range set.Len() {
 		g.Go(func() error {
 			src := rawSource{tp, set, i, tp.rawRanks[set.Object(i).Key]}
@@ -63,8 +63,9 @@ func (q *query) eachRawOf(ctx context.Context, tp *targetPlan, open func(rawSour
 	return g.Wait()
 }
 
-// rawReaders is how many raw objects of a target are decoded at once. Decoding is what takes the time; one more each waits for the store.
-func (q *query) rawReaders() int { return min(q.s.opts.Concurrency, 2*q.s.opts.Decoders) }
+// rawReaders is how many raw objects of a query are read at once, over all its targets. Decoding is what takes the time; one more each waits for
+// the store.
+func (o *Options) rawReaders() int { return min(o.Concurrency, 2*o.Decoders) }
 
 // resolve compares the raw objects with each other and with what is remembered of consumed ones: in the manifest, and in the sealed
 // days in which their first records lie.
@@ -74,7 +75,7 @@ func (q *query) resolve(ctx context.Context, tp *targetPlan) (*rawobj.Set, error
 		return nil, err
 	}
 	set, err := rawobj.Resolve(ctx, q.store, tp.raw, tp.manifest.Bodies, rawobj.Options{
-		Target: tp.target, Budget: q.s.opts.Memory / 4, Concurrency: q.s.opts.Concurrency, Consumed: tp.consumed,
+		Target: tp.target, Budget: q.s.opts.Memory / 4, Held: &q.bodies, Concurrency: q.s.opts.Concurrency, Consumed: tp.consumed,
 		Known: func(o objstore.Object) (rawobj.Head, bool) {
 			t, ok := known[o.Key]
 			if !ok {
@@ -165,23 +166,37 @@ func (q *query) stillListed(ctx context.Context, tp *targetPlan, known map[strin
 	return nil
 }
 
-// readObject hands the selected rows of one raw object to v: as tables of up to tableBytes, so that the filters search many lines at once
-// and an object is never held whole unless it is small.
+// readObject hands the selected rows of one raw object to v.
 func (q *query) readObject(ctx context.Context, src rawSource, in span, v rawVisitor) (err error) {
-	tp, set, i, obj := src.tp, src.set, src.i, src.object()
+	tp, set, i := src.tp, src.set, src.i
 	in = span{max(in.first, tp.start), min(in.last, tp.end)}
-	if t := tp.tables[obj.Key]; t != nil && set.Skip(i) == 0 {
+	if t := tp.tables[src.object().Key]; t != nil && set.Skip(i) == 0 {
 		if err := q.searchTable(ctx, t, in, v); err != nil {
 			return err
 		}
 		return v.done()
 	}
+	if err := q.reading.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer q.reading.Release(1)
 	rows, err := set.Open(ctx, i)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	t := newTable(tp.target)
+	return q.readTables(ctx, src, rows, in, v)
+}
+
+// readTables reads an object in tables of up to tableBytes, so that the filters search many lines at once and an object is never held whole
+// unless it is small. There are few tables at once, over all queries.
+func (q *query) readTables(ctx context.Context, src rawSource, rows *rawobj.Rows, in span, v rawVisitor) error {
+	if err := q.s.tables.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer q.s.tables.Release(1)
+	set, i := src.set, src.i
+	t := newTable(src.tp.target)
 	for first := true; ; first = false {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -196,7 +211,7 @@ func (q *query) readObject(ctx context.Context, src rawSource, in span, v rawVis
 		if !more {
 			if head, ok := set.Head(i); ok && first && set.Skip(i) == 0 {
 				t.head = head
-				q.s.raw.Add(rawKeyOf(obj), t, t.bytes())
+				q.s.raw.Add(rawKeyOf(src.object()), t, t.bytes())
 			}
 			return v.done()
 		}

@@ -77,7 +77,7 @@ func (q *query) readRaw(ctx context.Context, p *plan) ([]*pending, error) {
 func (q *query) loadRaw(ctx context.Context, work []*pending, within func(*pending) span) error {
 	var held atomic.Int64
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(q.rawReaders())
+	g.SetLimit(q.s.opts.rawReaders())
 	for _, p := range work {
 		g.Go(func() error {
 			r := &rawRows{q: q, src: *p.raw, held: &held, budget: 2 * q.s.opts.Memory, strict: true}

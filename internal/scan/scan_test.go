@@ -3,14 +3,18 @@ package scan_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"lethe/internal/layout"
 	"lethe/internal/record"
@@ -112,6 +116,42 @@ func TestEqualsNaive(t *testing.T) {
 	}
 	if rows < 5_000 {
 		t.Errorf("only %d rows were compared", rows)
+	}
+}
+
+// TestFewRawObjectsAreReadAtOnce: each takes a table of lines in memory, so those of all targets and queries together are bounded.
+func TestFewRawObjectsAreReadAtOnce(t *testing.T) {
+	w := newWorld(t)
+	const targets = 8
+	for i := range targets {
+		w.put(layout.Target{Kind: layout.Pod, Name: fmt.Sprint("ns", i)}, []record.Row{row(i, "x")})
+	}
+	sc := newScanner(t, w.bucket, scan.Options{Decoders: 1, RawCache: -1})
+	sel := all()
+	sel.Matchers = nil
+	const most = 2
+	var inside, seen atomic.Int64
+	crowded := make(chan struct{})
+	tell := sync.OnceFunc(func() { close(crowded) })
+	visit := func(*letheql.Batch) error {
+		seen.Add(1)
+		defer inside.Add(-1)
+		if inside.Add(1) > most {
+			tell()
+		}
+		select {
+		case <-crowded:
+			return errors.New("too many are read at once")
+		case <-time.After(20 * time.Millisecond): // the others have come by now, if they may
+			return nil
+		}
+	}
+	g, ctx := errgroup.WithContext(t.Context())
+	for range 2 {
+		g.Go(func() error { return sc.Visit(ctx, sel, nil, visit) })
+	}
+	if err := g.Wait(); err != nil || seen.Load() != 2*targets {
+		t.Errorf("%d objects: %v", seen.Load(), err)
 	}
 }
 
