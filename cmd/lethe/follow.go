@@ -26,8 +26,8 @@ type follower struct {
 	query  string
 	out    *printer
 	window time.Duration
-	// delay is how long lines take to arrive; older ones than that are late.
-	delay time.Duration
+	// delay is how long lines take to arrive; older ones than that are late. The query's lines lie offset before the time it asks for.
+	delay, offset time.Duration
 	// last is the time of the last look; zero before the first.
 	last  time.Time
 	seeds [2]maphash.Seed
@@ -61,7 +61,7 @@ func (p *program) follow(ctx context.Context, text string) error {
 		return err
 	}
 	f := &follower{
-		engine: e, query: text, out: p.printer(), window: followWindow, delay: p.config.Query.IngestDelay.Std(),
+		engine: e, query: text, out: p.printer(), window: followWindow, delay: p.config.Query.IngestDelay.Std(), offset: expr.Offset(),
 		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, seen: map[identity]sighting{},
 	}
 	if p.rank("cli.since") > 0 {
@@ -114,8 +114,9 @@ func (f *follower) look(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
+	first := start.Add(-f.offset).UnixNano()
 	for id, s := range f.seen {
-		if s.at < start.UnixNano() {
+		if s.at < first {
 			delete(f.seen, id)
 		}
 	}
@@ -125,7 +126,7 @@ func (f *follower) look(ctx context.Context, now time.Time) error {
 
 // print marks a line that should have been there at the last look.
 func (f *follower) print(row *letheql.LogRow) error {
-	late := !f.last.IsZero() && row.Time < f.last.Add(-f.delay).UnixNano()
+	late := !f.last.IsZero() && row.Time < f.last.Add(-f.delay-f.offset).UnixNano()
 	var line []byte
 	switch {
 	case late && f.out.format == "text":

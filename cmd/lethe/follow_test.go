@@ -15,6 +15,13 @@ import (
 )
 
 func TestFollowPrintsEachLineOnce(t *testing.T) {
+	for query, offset := range map[string]time.Duration{"pod{}": 0, "pod{} offset 1h": time.Hour, "pod{} offset -5m": -5 * time.Minute} {
+		t.Run(query, func(t *testing.T) { followEachLineOnce(t, query, offset) })
+	}
+}
+
+// followEachLineOnce lets lines arrive that lie offset before the time at which they do.
+func followEachLineOnce(t *testing.T, query string, offset time.Duration) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	b := memstore.New(func() time.Time { return now })
 	put := func(name, body string) {
@@ -24,7 +31,7 @@ func TestFollowPrintsEachLineOnce(t *testing.T) {
 		}
 	}
 	record := func(at time.Time, line string) string {
-		return `{"time":"` + at.Format(time.RFC3339Nano) + `","pod":"till-1","container":"till","log":"` + line + `"}` + "\n"
+		return `{"time":"` + at.Add(-offset).Format(time.RFC3339Nano) + `","pod":"till-1","container":"till","log":"` + line + `"}` + "\n"
 	}
 	src, err := scan.New(b, scan.Options{})
 	if err != nil {
@@ -36,7 +43,7 @@ func TestFollowPrintsEachLineOnce(t *testing.T) {
 	}
 	var out bytes.Buffer
 	f := &follower{
-		engine: e, query: "pod{}", out: newPrinter(&out, "text", time.UTC), window: 10 * time.Minute, delay: 2 * time.Minute,
+		engine: e, query: query, out: newPrinter(&out, "text", time.UTC), window: 10 * time.Minute, delay: 2 * time.Minute, offset: offset,
 		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, seen: map[identity]sighting{},
 	}
 	look := func(want ...string) {
