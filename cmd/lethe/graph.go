@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/guptarohit/asciigraph"
@@ -27,6 +28,8 @@ const curveMarks = "*+ox#@%&=~^$"
 
 var errGraph = errors.New("only series over a range can be drawn: give --start, --end, --since or --step")
 
+var errNothingFinite = errors.New("there is nothing to draw: all values are infinite or no numbers")
+
 var curveColors = []asciigraph.AnsiColor{
 	asciigraph.Green, asciigraph.Blue, asciigraph.Red, asciigraph.Yellow, asciigraph.Magenta, asciigraph.Cyan,
 }
@@ -35,6 +38,9 @@ var curveColors = []asciigraph.AnsiColor{
 func (o *printer) graph(m promql.Matrix) error {
 	if len(m) == 0 {
 		return nil
+	}
+	if m = finite(m); len(m) == 0 {
+		return errNothingFinite
 	}
 	if len(m) > maxCurves {
 		return fmt.Errorf("%d series are too many for a chart, %d can be drawn: aggregate them, or take topk", len(m), maxCurves)
@@ -61,6 +67,18 @@ func (o *printer) graph(m promql.Matrix) error {
 	}
 	return o.plainGraph(data, names, options)
 }
+
+// finite leaves out the series of which no point can be drawn.
+func finite(m promql.Matrix) (out promql.Matrix) {
+	for _, s := range m {
+		if slices.ContainsFunc(s.Floats, func(p promql.FPoint) bool { return drawable(p.F) }) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func drawable(v float64) bool { return !math.IsInf(v, 0) && !math.IsNaN(v) }
 
 // plainGraph tells curves apart by characters, where there are no colours.
 func (o *printer) plainGraph(data [][]float64, names []string, options []asciigraph.Option) error {
@@ -100,7 +118,7 @@ func bounds(m promql.Matrix) (from, to, step int64) {
 	return from, to, step
 }
 
-// curve lays points on equal steps. Where there is none the curve has a gap.
+// curve lays points on equal steps. Where there is none, or none that is finite, the curve has a gap.
 func curve(points []promql.FPoint, from, to, step int64) []float64 {
 	if step <= 0 || step == math.MaxInt64 {
 		step = max(1, to-from)
@@ -110,7 +128,9 @@ func curve(points []promql.FPoint, from, to, step int64) []float64 {
 		out[i] = math.NaN()
 	}
 	for _, p := range points {
-		out[(p.T-from)/step] = p.F
+		if drawable(p.F) {
+			out[(p.T-from)/step] = p.F
+		}
 	}
 	return out
 }
