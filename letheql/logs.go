@@ -119,7 +119,9 @@ func (e *Engine) newest(ctx context.Context, lq *logQuery, res *Result) error {
 	ctx, cancel := e.timeout(ctx)
 	defer cancel()
 	more := *lq
-	more.limit++
+	if more.limit < math.MaxInt {
+		more.limit++
+	}
 	more.q.Direction = Backward
 	rows, err := e.collectRows(ctx, &more, res.Stats)
 	for try := 1; try < attempts && errors.Is(err, ErrChanged); try++ {

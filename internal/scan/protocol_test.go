@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -309,6 +311,34 @@ func TestDamagedIndex(t *testing.T) {
 		}
 		if s.Limit == 0 && stats.IndexErrors != stats.Blocks {
 			t.Errorf("%d of %d damaged indexes are counted", stats.IndexErrors, stats.Blocks)
+		}
+	}
+}
+
+// TestHugeLimitCostsNoMoreThanNone: no sum or product with the limit overflows, after which each row would have all of them sorted.
+func TestHugeLimitCostsNoMoreThanNone(t *testing.T) {
+	w := newWorld(t)
+	var rows []record.Row
+	for i := range 600 {
+		rows = append(rows, row(i, strings.Repeat("x", 1000)))
+	}
+	w.put(podDefault, rows)
+	allocated := func(limit int) uint64 {
+		sel := all()
+		sel.Limit = limit
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got, err := collect(t.Context(), newScanner(t, w.bucket, scan.Options{}), sel, nil)
+		runtime.ReadMemStats(&after)
+		if err != nil || len(got) != len(rows) {
+			t.Errorf("limit %d: %d rows, %v", limit, len(got), err)
+		}
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	none := allocated(0)
+	for _, limit := range []int{math.MaxInt, math.MaxInt / 2, 5e18} {
+		if n := allocated(limit); n > 2*none {
+			t.Errorf("limit %d: %d bytes are allocated, %d without one", limit, n, none)
 		}
 	}
 }

@@ -116,7 +116,7 @@ func (r *rawRows) row(row *record.Row, s series, place uint32) error {
 		r.rows, r.mine, r.gaveUp = rows{}, 0, true
 		return nil
 	}
-	if limit := r.q.sel.Limit; limit > 0 && r.rows.len() >= 2*limit+rawSlack {
+	if limit := r.q.sel.Limit; limit > 0 && (r.rows.len()-rawSlack)/2 >= limit { // without a sum or a product that a large limit would overflow
 		r.sort()
 	}
 	return nil
