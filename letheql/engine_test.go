@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -31,6 +32,37 @@ func podLines(n int, pods ...string) *lqltest.Source {
 		})
 	}
 	return s
+}
+
+// The newest lines of the greatest limit are all, and a window behind the last time of all holds none, and has nothing read.
+func TestEndsOfWhatNumbersCanSay(t *testing.T) {
+	src := &selects{Source: podLines(10, "a")}
+	most := math.MaxInt
+	res, err := newEngine(t, src, letheql.Options{}).Query(t.Context(), letheql.Request{Query: "pod{}", Start: noon.Add(-time.Hour), End: noon, Limit: &most, Now: noon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for _, err := range res.Rows {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows++
+	}
+	if rows != 10 {
+		t.Errorf("%d of 10 lines", rows)
+	}
+	src.got = nil
+	for _, year := range []int{2263, 9999} {
+		far := time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)
+		res, err := newEngine(t, src, letheql.Options{}).Query(t.Context(), letheql.Request{Query: "count_over_time(pod{}[1m])", Start: far, End: far.Add(time.Minute), Step: time.Minute, Now: noon})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, ok := res.Value.(promql.Matrix); !ok || len(m) != 0 || len(src.got) != 0 {
+			t.Errorf("%d: %v, and the source was asked for %+v", year, res.Value, src.got)
+		}
+	}
 }
 
 func newEngine(t *testing.T, src letheql.Source, o letheql.Options) *letheql.Engine {

@@ -2,6 +2,7 @@ package letheql
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -146,8 +147,15 @@ func (x *node) key() string {
 		x.keeps("stream"), x.keeps("node"))
 }
 
-// empty reports whether no window of the node can hold a line.
-func (x *node) empty() bool { return x.grid.points() == 0 || x.length <= 0 }
+// empty reports whether no window of the node can hold a line: also where all of them lie behind the last time that a line can have, in 2262.
+func (x *node) empty() bool {
+	if x.grid.points() == 0 || x.length <= 0 {
+		return true
+	}
+	s := x.slots()
+	from, _ := s.bounds()
+	return nanos(from) == math.MaxInt64
+}
 
 // slots cuts time at the edges of the node's windows.
 func (x *node) slots() slots {
@@ -162,7 +170,7 @@ func (x *node) selectRows() Select {
 	q := x.sel.selectRows()
 	s := x.slots()
 	from, to := s.bounds()
-	q.Start, q.End = nanos(from)+1, nanos(to)
+	q.Start, q.End = min(nanos(from), math.MaxInt64-1)+1, nanos(to)
 	q.NeedLog = len(x.sel.run) > 0
 	q.NeedSize = !q.NeedLog && x.fn.value == sumValue
 	if x.sel.Kind == layout.Pod {
