@@ -27,6 +27,9 @@ type costed struct {
 }
 
 func (p *program) explain(ctx context.Context, text string) error {
+	if err := p.tableOnly("explain"); err != nil {
+		return err
+	}
 	r, err := p.request(text)
 	if err != nil {
 		return err

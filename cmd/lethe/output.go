@@ -255,6 +255,14 @@ func tableText(table [][]string) string {
 	return b.String()
 }
 
+// tableOnly refuses an output that a command, which prints a table or JSON, does not know.
+func (p *program) tableOnly(command string) error {
+	if w := p.args.Output.Word; w != "text" && w != "json" {
+		return usagef("%s prints text or json, not %s", command, w)
+	}
+	return nil
+}
+
 // print prints a value for people, or as JSON where that is asked for.
 func (p *program) print(v fmt.Stringer) error {
 	if p.args.Output.Word == "json" {

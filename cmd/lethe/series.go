@@ -23,6 +23,9 @@ func (p *program) seriesCommand() *cli.Command {
 }
 
 func (p *program) series(ctx context.Context, text string) error {
+	if err := p.tableOnly("series"); err != nil {
+		return err
+	}
 	sel, err := letheql.ParseSelector(text)
 	if err != nil {
 		return err
@@ -80,6 +83,9 @@ func (p *program) labelsCommand() *cli.Command {
 }
 
 func (p *program) labels(ctx context.Context, args []string) error {
+	if err := p.tableOnly("labels"); err != nil {
+		return err
+	}
 	bucket, err := p.openBucket(ctx)
 	if err != nil {
 		return err
