@@ -2,11 +2,19 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"math/big"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
+)
+
+// The first and the last time of all, as Prometheus's clients write them. They stand for the first and the last that a line can have.
+const (
+	minTime = "-292273086-05-16T16:47:06"
+	maxTime = "292277025-08-18T07:12:54"
 )
 
 // ParseTime reads a point in time: RFC 3339 with any offset and fraction, Unix seconds with or without a fraction, "now", or "now-1h" and
@@ -22,7 +30,28 @@ func ParseTime(s string, now time.Time) (time.Time, error) {
 	if t, ok := parseUnix(s); ok {
 		return t, nil
 	}
+	if t, ok := parseBound(s); ok {
+		return t, nil
+	}
+	if ms, err := strconv.ParseInt(s, 10, 64); err == nil && len(strings.TrimLeft(s, "+-")) == 13 {
+		return time.Time{}, fmt.Errorf("%q is not a time: are these milliseconds? In seconds it is %d.%03d", s, ms/1000, max(ms, -ms)%1000)
+	}
 	return time.Time{}, fmt.Errorf("%q is not a time (write it as 2026-03-01T09:00:00Z, 1772355600 or now-1h)", s)
+}
+
+// parseBound reads the first and the last time of all, whose years no parser takes.
+func parseBound(s string) (time.Time, bool) {
+	whole, fraction, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(s, "+"), "Z"), ".")
+	if !strings.HasSuffix(s, "Z") || strings.Trim(fraction, "0123456789") != "" {
+		return time.Time{}, false
+	}
+	switch whole {
+	case minTime:
+		return time.Unix(0, math.MinInt64).UTC(), true
+	case maxTime:
+		return time.Unix(0, math.MaxInt64).UTC(), true
+	}
+	return time.Time{}, false
 }
 
 func parseOffset(all, rest string, now time.Time) (time.Time, error) {
