@@ -161,8 +161,8 @@ func sortedKeys[T any](m map[string]T) []string {
 	return keys
 }
 
-// labels answers with the names of the labels. They are known from the kinds of logs, so nothing is read but where a selector asks
-// whether it selects anything.
+// labels answers with the names of the labels. They are known from the kinds of logs, so no line is read; which kinds have lines, the manifests
+// of the targets say, or the series where a selector asks whether it selects anything.
 func (h *handler) labels(w http.ResponseWriter, r *http.Request, f form) error {
 	s, err := h.scope(f, false)
 	if err != nil {
