@@ -397,9 +397,9 @@ func TestViewsOfTheirOwnManifests(t *testing.T) {
 	}
 	view.bodies[layout.ManifestKey(podDefault)] = []byte("not a manifest")
 	w.put(podDefault, []record.Row{row(2, "after the view")})
-	over := sc.Over(view)
-	for range 2 {
-		if got, err := collect(t.Context(), over, all(), nil); err != nil || len(got) != 2 {
+	over, made := sc.Over(view), newScanner(t, view, scan.Options{})
+	for _, s := range []*scan.Scanner{over, over, made} {
+		if got, err := collect(t.Context(), s, all(), nil); err != nil || len(got) != 2 {
 			t.Errorf("%d rows, %v", len(got), err)
 		}
 	}

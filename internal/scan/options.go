@@ -117,7 +117,7 @@ type Scanner struct {
 
 var _ letheql.Source = (*Scanner)(nil)
 
-// New returns a Scanner over bucket. Errors wrap ErrOptions.
+// New returns a Scanner over bucket, which may be a View. Errors wrap ErrOptions.
 func New(bucket objstore.Reader, o Options) (*Scanner, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -125,6 +125,7 @@ func New(bucket objstore.Reader, o Options) (*Scanner, error) {
 	}
 	s := &Scanner{bucket: bucket, opts: o}
 	s.tables = semaphore.NewWeighted(2 * int64(o.Decoders))
+	s.view, _ = bucket.(View)
 	s.workers.New = newWorker
 	s.logPages.New = func() any { return new(block.LogPage) }
 	s.tails = cache.New[string, *tail](o.TailCache)
