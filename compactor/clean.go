@@ -14,10 +14,10 @@ import (
 // fewKeys is how many objects of a folder are asked for one by one before a listing is cheaper.
 const fewKeys = 10
 
-// cleanRaw deletes consumed raw objects whose grace is over. Rule 12: only what the manifest names as consumed. It needs no put, so it frees
-// a full disk.
-func (p *pass) cleanRaw(ctx context.Context, s *catalog.Snapshot, present []objstore.Object) error {
-	keys := deletable(s, present, p.opts.RawGrace, p.held)
+// cleanRaw deletes consumed raw objects whose grace is over, but for those that are needed, to compare others with them. Rule 12: only what the
+// manifest names as consumed. It needs no put, so it frees a full disk.
+func (p *pass) cleanRaw(ctx context.Context, s *catalog.Snapshot, plan *commitPlan, needed func(key string) bool) error {
+	keys := slices.DeleteFunc(deletable(s, plan, p.opts.RawGrace, p.held), needed)
 	if len(keys) == 0 {
 		return nil
 	}
@@ -27,6 +27,9 @@ func (p *pass) cleanRaw(ctx context.Context, s *catalog.Snapshot, present []objs
 	p.count(func(s *Summary) { s.Deleted.Raw += int64(len(keys)) })
 	return nil
 }
+
+// none of the consumed objects is needed where all inputs are consumed.
+func none(string) bool { return false }
 
 // cleanReplaced deletes replaced blocks and sealed days whose grace is over. Deleting what is gone already costs nothing, asking first would. Like
 // cleanRaw it needs no put.

@@ -37,6 +37,14 @@ func (r *rewritten) decoded(s record.Stats) {
 	r.stats.Bytes += s.Bytes
 }
 
+// quarantine adds inputs of which nothing was written but a copy.
+func (r *rewritten) quarantine(objects []objstore.Object) {
+	r.Inputs = append(r.Inputs, objects...)
+	for _, o := range objects {
+		r.quarantined = append(r.quarantined, o.Key)
+	}
+}
+
 // addTo adds to a summary what was committed.
 func (r *rewritten) addTo(s *Summary) {
 	s.In.Objects += int64(len(r.Inputs))

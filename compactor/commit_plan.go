@@ -21,6 +21,8 @@ type commitPlan struct {
 	InputBytes int64
 	// Waiting is everything that is listed and not consumed, the inputs too.
 	Waiting Backlog
+	// Left is when the objects were put that wait and are no inputs.
+	Left span
 	// Present are consumed objects that the listing shows, Drop the names of those that it does not. Rule 13: these names may go, for the
 	// listing began after the manifest was read.
 	Present []objstore.Object
@@ -36,6 +38,35 @@ func (p *commitPlan) left() Backlog {
 		return Backlog{}
 	}
 	return b
+}
+
+// readable returns the inputs that are to be read, and those that are in quarantine.
+func (p *commitPlan) readable(quarantine map[string]error) (readable, quarantined []objstore.Object) {
+	for _, o := range p.Inputs {
+		if quarantine[o.Key] == nil {
+			readable = append(readable, o)
+		} else {
+			quarantined = append(quarantined, o)
+		}
+	}
+	return readable, quarantined
+}
+
+// span is from the first to the last of some times; the zero span is of none.
+type span struct{ first, last time.Time }
+
+func (s *span) add(t time.Time) {
+	if s.first.IsZero() || t.Before(s.first) {
+		s.first = t
+	}
+	if t.After(s.last) {
+		s.last = t
+	}
+}
+
+// meets tells whether the span has a part between two times.
+func (s span) meets(from, to time.Time) bool {
+	return !s.first.IsZero() && !s.last.Before(from) && !s.first.After(to)
 }
 
 // batch bounds the raw objects of a commit.
@@ -84,15 +115,20 @@ func (p *planner) add(o objstore.Object, raw layout.Raw) {
 	p.plan.Waiting = p.plan.Waiting.with(o)
 	p.first = append(p.first, pending{o, raw.Hour})
 	if len(p.first) >= 2*p.limit.Objects+1 {
-		p.first = p.first.sorted()[:p.limit.Objects]
+		for _, o := range p.first.sorted()[p.limit.Objects:] {
+			p.plan.Left.add(o.LastModified)
+		}
+		p.first = p.first[:p.limit.Objects]
 	}
 }
 
 // end is called when all objects were listed.
 func (p *planner) end() commitPlan {
+	full := false
 	for i, o := range p.first.sorted() {
-		if i > 0 && (i >= p.limit.Objects || p.plan.InputBytes+o.Size > p.limit.Bytes) {
-			break
+		if full = full || i > 0 && (i >= p.limit.Objects || p.plan.InputBytes+o.Size > p.limit.Bytes); full {
+			p.plan.Left.add(o.LastModified)
+			continue
 		}
 		p.plan.Inputs = append(p.plan.Inputs, o.Object)
 		p.plan.InputBytes += o.Size
@@ -118,15 +154,18 @@ func (n newestFirst) sorted() newestFirst {
 	return n
 }
 
-// deletable returns the consumed objects whose grace is over and that no alert rule waits for.
-func deletable(s *catalog.Snapshot, present []objstore.Object, grace time.Duration, held func(string, time.Time) bool) []string {
-	expired := map[string]bool{}
+// deletable returns the consumed objects whose grace is over and that no alert rule waits for. An object that landed in the grace of a consumed one may be
+// the beginning of it, which only the consumed one tells: as long as such an object is left for a later commit, the consumed one stays.
+func deletable(s *catalog.Snapshot, plan *commitPlan, grace time.Duration, held func(string, time.Time) bool) []string {
+	over := map[string]time.Time{}
 	for _, c := range s.Manifest.Consumed {
-		expired[c.Key] = s.Expired(c, grace)
+		if s.Expired(c, grace) {
+			over[c.Key] = s.Since(c).Add(grace)
+		}
 	}
 	var keys []string
-	for _, o := range present {
-		if expired[o.Key] && !held(o.Key, o.LastModified) {
+	for _, o := range plan.Present {
+		if at, ok := over[o.Key]; ok && !plan.Left.meets(o.LastModified, at) && !held(o.Key, o.LastModified) {
 			keys = append(keys, o.Key)
 		}
 	}

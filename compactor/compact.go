@@ -50,34 +50,42 @@ func (p *pass) commit(ctx context.Context, t layout.Target, quarantine map[strin
 		return snap, false, err
 	}
 	p.setPending(t, plan.Waiting)
-	if err := p.cleanRaw(ctx, &snap, plan.Present); err != nil {
-		return snap, false, err
-	}
 	if err := p.cleanReplaced(ctx, &snap); err != nil {
 		return snap, false, err
 	}
-	gone, err := p.goneReplaced(ctx, &snap)
+	dropped, err := p.goneReplaced(ctx, &snap)
 	if err != nil {
 		return snap, false, err
 	}
-	if len(plan.Inputs)+len(plan.Drop)+len(gone) == 0 {
-		return snap, false, nil
+	if len(plan.Inputs)+len(plan.Drop)+len(dropped) == 0 {
+		return snap, false, p.cleanRaw(ctx, &snap, &plan, none)
 	}
-	done, err := p.rewrite(ctx, &snap, &plan, quarantine)
+	readable, quarantined := plan.readable(quarantine)
+	set, err := p.resolve(ctx, &snap, plan.Present, readable)
 	if err != nil {
-		return snap, false, err
+		return snap, false, gone(err)
 	}
-	next := committed(snap.Manifest, done, plan.Drop)
-	dropReplaced(next, gone)
-	after, err := p.swap(ctx, snap, next)
-	if err != nil {
+	done, err := p.rewrite(ctx, &snap, set, quarantine)
+	var after catalog.Snapshot
+	if err == nil {
+		done.quarantine(quarantined)
+		next := committed(snap.Manifest, done, plan.Drop)
+		dropReplaced(next, dropped)
+		after, err = p.swap(ctx, snap, next)
+	}
+	switch {
+	case stale(err), errors.Is(err, errAgain):
 		return snap, false, err
+	case err != nil:
+		// What needs no put frees a full disk. What the inputs are to be compared with stays for the next attempt.
+		return snap, false, errors.Join(err, p.cleanRaw(ctx, &snap, &plan, set.Akin))
 	}
 	left := plan.left()
 	p.setPending(t, left)
 	p.count(done.addTo)
 	p.progress()
-	return after, left.Objects > 0, nil
+	// Not before the swap: another compactor with the same inputs would not see any more what they are to be compared with, and might win.
+	return after, left.Objects > 0, p.cleanRaw(ctx, &snap, &plan, none)
 }
 
 // progress tells how far the pass has come.

@@ -100,12 +100,12 @@ func (p *pass) planTarget(ctx context.Context, t layout.Target) (TargetPlan, err
 	if err != nil {
 		return out, err
 	}
-	commit, err := planCommit(&snap, p.listTarget(ctx, t), batch{1, 1})
+	commit, err := planCommit(&snap, p.listTarget(ctx, t), p.batch())
 	if err != nil {
 		return out, err
 	}
 	out.RawObjects, out.RawBytes = commit.Waiting.Objects, commit.Waiting.Bytes
-	out.DeleteRaw = len(deletable(&snap, commit.Present, p.opts.RawGrace, p.held))
+	out.DeleteRaw = len(deletable(&snap, &commit, p.opts.RawGrace, p.held))
 	for _, r := range snap.Manifest.Replaced {
 		if snap.Expired(r, p.opts.Grace) {
 			out.DeleteReplaced++

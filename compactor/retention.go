@@ -82,11 +82,15 @@ func (p *pass) freeRaw(ctx context.Context, snaps []catalog.Snapshot) error {
 		if len(s.Manifest.Consumed) == 0 {
 			return nil
 		}
-		plan, err := planCommit(s, p.listTarget(ctx, s.Target), batch{1, 1})
-		if err != nil {
+		plan, err := planCommit(s, p.listTarget(ctx, s.Target), p.batch())
+		if err != nil || len(deletable(s, &plan, p.opts.RawGrace, p.held)) == 0 {
 			return err
 		}
-		return p.cleanRaw(ctx, s, plan.Present)
+		set, err := p.resolve(ctx, s, plan.Present, plan.Inputs)
+		if err != nil {
+			return fmt.Errorf("comparing what waits with what is consumed: %w", err)
+		}
+		return p.cleanRaw(ctx, s, &plan, set.Akin)
 	})
 }
 

@@ -16,24 +16,12 @@ import (
 // aheadAfter is how far in the future of its arrival a line counts as dated ahead.
 const aheadAfter = 10 * time.Minute
 
-// rewrite reads the inputs of a commit and writes their rows into blocks of their own hours. What it puts is live only when a swap names it;
-// when it returns an error, what was put is left to a sweep. Objects that cannot be decoded are copied to quarantine/ and consumed.
-func (p *pass) rewrite(ctx context.Context, snap *catalog.Snapshot, plan *commitPlan, quarantine map[string]error) (out *rewritten, err error) {
-	out = &rewritten{target: snap.Target, Inputs: plan.Inputs}
-	inputs := make([]objstore.Object, 0, len(plan.Inputs))
-	for _, o := range plan.Inputs {
-		if quarantine[o.Key] == nil {
-			inputs = append(inputs, o)
-			continue
-		}
-		out.quarantined = append(out.quarantined, o.Key)
-	}
-	if len(inputs) == 0 {
-		return out, nil
-	}
-	set, err := p.resolve(ctx, snap, plan.Present, inputs)
-	if err != nil {
-		return nil, gone(err)
+// rewrite reads the inputs of a commit, those of the set, and writes their rows into blocks of their own hours. What it puts is live only when a swap
+// names it; when it returns an error, what was put is left to a sweep. Objects that cannot be decoded are copied to quarantine/ and consumed.
+func (p *pass) rewrite(ctx context.Context, snap *catalog.Snapshot, set *rawobj.Set, quarantine map[string]error) (out *rewritten, err error) {
+	out = &rewritten{target: snap.Target}
+	for i := range set.Len() {
+		out.Inputs = append(out.Inputs, set.Object(i))
 	}
 	h := p.newHours(snap, out)
 	defer func() { err = errors.Join(err, h.close()) }()

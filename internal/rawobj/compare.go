@@ -36,6 +36,7 @@ func (s *Set) compare(ctx context.Context, memory []catalog.Body) error {
 		f.entries = append(f.entries, e)
 	}
 	s.remembered(families, memory)
+	s.akin = akin(families)
 	// In an order of their own, not in the map's: what a run asks of the store depends on its input only.
 	var doubtful []*family
 	for _, first := range slices.Sorted(maps.Keys(families)) {
@@ -62,6 +63,17 @@ func (s *Set) remembered(families map[string]*family, memory []catalog.Body) {
 			f.consumed = append(f.consumed, &entry{object: obj})
 		}
 	}
+}
+
+// akin returns the keys of the consumed objects of all families.
+func akin(families map[string]*family) map[string]bool {
+	keys := map[string]bool{}
+	for _, f := range families {
+		for _, e := range f.consumed {
+			keys[e.object.Key] = true
+		}
+	}
+	return keys
 }
 
 // measured is an entry with the digests of its beginnings.

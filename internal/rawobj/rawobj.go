@@ -95,6 +95,7 @@ type Set struct {
 	opts     Options
 	entries  []*entry
 	arrived  map[string]time.Time // earliest LastModified by first line
+	akin     map[string]bool      // consumed objects that begin with the same line as an entry
 	decoders sync.Pool            // of *record.Decoder
 	long     sync.Mutex           // held while a long first line is in memory
 
@@ -246,6 +247,10 @@ func (s *Set) Skip(i int) int64 { return s.entries[i].skip }
 func (s *Set) Arrived(i int) time.Time {
 	return s.arrived[s.entries[i].first]
 }
+
+// Akin tells whether a consumed object begins with the same line as an object of the set. As long as that one is not consumed, it is to be compared with
+// the consumed one, which must not be deleted.
+func (s *Set) Akin(consumedKey string) bool { return s.akin[consumedKey] }
 
 // Duplicate is true where all lines of the i-th object have been counted elsewhere. Open then yields none.
 func (s *Set) Duplicate(i int) bool {
