@@ -12,11 +12,16 @@ import (
 // maxAttempts is how often a target is started over before it is left to the next pass. Whoever has won meanwhile has done the work.
 const maxAttempts = 4
 
+// tendBytes is how large a manifest may be before a backlog waits for merging and sealing, which take out of it what the commits have put in. Each commit
+// writes the manifest anew, and it must not grow to catalog.MaxBytes, where nothing can be committed any more.
+const tendBytes = 4 << 20
+
 // compact works on one target until nothing waits: commits, then merges and seals.
 func (p *pass) compact(ctx context.Context, t layout.Target) error {
 	p.count(func(s *Summary) { s.Targets++ })
 	quarantine := map[string]error{}
-	for attempt := 0; ; {
+	attempt, tendAt, full := 0, int64(tendBytes), false
+	for {
 		snap, more, err := p.commit(ctx, t, quarantine)
 		switch {
 		case errors.Is(err, errAgain):
@@ -30,16 +35,29 @@ func (p *pass) compact(ctx context.Context, t layout.Target) error {
 				return nil
 			}
 			continue
+		case errors.Is(err, catalog.ErrTooLarge) && !full:
+			full = true
+			if _, terr := p.tend(ctx, snap); terr != nil {
+				return errors.Join(err, terr)
+			}
+			continue
 		case err != nil:
 			return err
-		case more && !p.enough():
-			attempt = 0
-			continue
-		case more:
+		case !more:
+			_, err := p.tend(ctx, snap)
+			return err
+		case p.enough():
 			p.unfinished("the deadline came before the backlog was compacted")
 			return nil
 		}
-		return p.tend(ctx, snap)
+		attempt, full = 0, false
+		if snap.Size >= tendAt {
+			if snap, err = p.tend(ctx, snap); err != nil {
+				return err
+			}
+			// What is left cannot be taken out yet, so the next time has to be worth it.
+			tendAt = max(tendBytes, min(2*snap.Size, catalog.MaxBytes/2))
+		}
 	}
 }
 
@@ -76,6 +94,9 @@ func (p *pass) commit(ctx context.Context, t layout.Target, quarantine map[strin
 	switch {
 	case stale(err), errors.Is(err, errAgain):
 		return snap, false, err
+	case errors.Is(err, catalog.ErrTooLarge):
+		plan.Left = span{} // the names must go from the manifest, whatever is left of the backlog
+		fallthrough
 	case err != nil:
 		// What needs no put frees a full disk. What the inputs are to be compared with stays for the next attempt.
 		return snap, false, errors.Join(err, p.cleanRaw(ctx, &snap, &plan, set.Akin))

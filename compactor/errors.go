@@ -22,6 +22,7 @@ const (
 	classStopped = "stopped" // the pass was told to stop
 	classVersion = "version" // something in the bucket is of a newer version
 	classInvalid = "invalid" // a manifest, a sealed day or a block is damaged
+	classSize    = "size"    // a manifest or a sealed day would be too large
 	classConfig  = "config"  // the bucket cannot be used as it is configured
 	classSwap    = "swap"    // the outcome of a swap could not be found out
 	classStore   = "store"   // the store failed; the next pass tries again
@@ -34,7 +35,9 @@ func class(err error) string {
 		return classStopped
 	case errors.Is(err, catalog.ErrNewer), errors.Is(err, block.ErrVersion):
 		return classVersion
-	case errors.Is(err, catalog.ErrInvalid), errors.Is(err, catalog.ErrTooLarge), errors.Is(err, block.ErrCorrupt):
+	case errors.Is(err, catalog.ErrTooLarge):
+		return classSize
+	case errors.Is(err, catalog.ErrInvalid), errors.Is(err, block.ErrCorrupt):
 		return classInvalid
 	case errors.Is(err, objstore.ErrConfig), errors.Is(err, ErrNoCompareAndSwap):
 		return classConfig

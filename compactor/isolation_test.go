@@ -10,8 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lethe/internal/block"
 	"lethe/internal/catalog"
 	"lethe/internal/layout"
+	"lethe/objstore"
 	"lethe/objstore/objtest"
 )
 
@@ -142,6 +144,18 @@ func TestPassOverSomeTargets(t *testing.T) {
 	w.advance(time.Minute)
 	if s := w.run(some); !s.LastUpkeep.Equal(first.LastUpkeep) {
 		t.Errorf("upkeep of some targets was last at %s, want %s", s.LastUpkeep, first.LastUpkeep)
+	}
+}
+
+func TestClasses(t *testing.T) {
+	for err, want := range map[error]string{
+		context.Canceled: classStopped, catalog.ErrNewer: classVersion, block.ErrVersion: classVersion, catalog.ErrInvalid: classInvalid,
+		block.ErrCorrupt: classInvalid, catalog.ErrTooLarge: classSize, objstore.ErrConfig: classConfig, ErrNoCompareAndSwap: classConfig,
+		catalog.ErrUnknown: classSwap, errDenied: classStore,
+	} {
+		if got := class(fmt.Errorf("a pass: %w", err)); got != want {
+			t.Errorf("%v is of class %s, want %s", err, got, want)
+		}
 	}
 }
 
