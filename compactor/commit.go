@@ -84,6 +84,7 @@ func committed(m *catalog.Manifest, r *rewritten, drop map[string]bool) *catalog
 	distinctRanks(next.Blocks, r.Blocks)
 	sortBlocks(next.Blocks)
 	next.Bodies = rawobj.Remember(next.Bodies, r.Bodies)
+	catalog.ForgetNames(next.Bodies, next.Consumed)
 	return next
 }
 

@@ -32,7 +32,9 @@ func (f forgetful) Put(ctx context.Context, key string, body io.Reader, size int
 	if err := json.Unmarshal(data, &doc); err != nil {
 		return objstore.Attributes{}, err
 	}
-	delete(doc, "bodies")
+	for _, memory := range []string{"bodies", "memory", "names"} {
+		delete(doc, memory)
+	}
 	if data, err = json.Marshal(doc); err != nil {
 		return objstore.Attributes{}, err
 	}

@@ -118,7 +118,7 @@ func (p *pass) planTarget(ctx context.Context, t layout.Target) (TargetPlan, err
 		out.Merges = append(out.Merges, MergePlan{m.Hour.String(), len(m.Inputs), m.Bytes(), m.Final})
 	}
 	for _, s := range planSeal(snap.Manifest, snap.Date, p.sealPolicy()) {
-		if s.Unseal {
+		if s.Late {
 			out.Unseal = append(out.Unseal, s.Day)
 		} else {
 			out.Seal = append(out.Seal, s.Day)

@@ -13,35 +13,68 @@ import (
 	"lethe/objstore"
 )
 
-// seal seals the leading hours of a day, or opens the day again. A swap that is lost leaves the written object to a sweep, and the plan is made
-// again (rule 11).
+// seal seals the leading hours of a day with those that are sealed already. Those of them for which lines came late are opened instead, to be merged with
+// these. A swap that is lost leaves the written object to a sweep, and the plan is made again (rule 11).
 func (p *pass) seal(ctx context.Context, snap catalog.Snapshot, plan sealPlan) (catalog.Snapshot, error) {
-	before := &catalog.SealedDay{}
+	m, blocks, late := snap.Manifest, plan.Blocks, false
 	if plan.Before != nil {
-		var err error
-		if before, err = p.loadSealed(ctx, snap.Target, *plan.Before); err != nil {
+		before, err := p.loadSealed(ctx, snap.Target, *plan.Before)
+		if err != nil {
 			return snap, err
 		}
-	}
-	if plan.Unseal {
-		after, err := p.swap(ctx, snap, unsealed(snap.Manifest, *plan.Before, before))
-		if err == nil {
-			p.count(func(s *Summary) { s.DaysUnsealed++ })
+		m = unsealed(m, *plan.Before, before)
+		if blocks = notIn(before.Blocks, hoursIn(plan.Blocks)); len(blocks) == len(before.Blocks) {
+			blocks = slices.Concat(before.Blocks, plan.Blocks)
+		} else {
+			late = true
 		}
-		return after, err
 	}
-	last := plan.Blocks[len(plan.Blocks)-1].Hour
-	blocks := slices.Concat(before.Blocks, plan.Blocks)
-	bodies := rawobj.Remember(before.Bodies, bodiesOf(snap.Manifest, plan.Day, last))
-	sealed, err := p.store.Seal(ctx, snap.Target, plan.Day, blocks, bodies)
+	m, err := p.sealBlocks(ctx, snap.Target, m, blocks)
 	if err != nil {
 		return snap, err
 	}
-	after, err := p.swap(ctx, snap, withSealed(snap.Manifest, plan, sealed))
+	after, err := p.swap(ctx, snap, m)
 	if err == nil {
-		p.count(func(s *Summary) { s.DaysSealed++ })
+		p.count(func(s *Summary) {
+			if late {
+				s.DaysUnsealed++
+			} else {
+				s.DaysSealed++
+			}
+		})
 	}
 	return after, err
+}
+
+// sealBlocks puts blocks of one day, which are open in m, into a sealed object, with what is remembered up to their last hour, and returns the manifest after
+// m that names it.
+func (p *pass) sealBlocks(ctx context.Context, t layout.Target, m *catalog.Manifest, blocks []catalog.Block) (*catalog.Manifest, error) {
+	if len(blocks) == 0 {
+		return m, nil
+	}
+	blocks = slices.Clone(blocks)
+	sortBlocks(blocks)
+	last := blocks[len(blocks)-1].Hour
+	bodies := bodiesOf(m, last)
+	catalog.ForgetNames(bodies, m.Consumed)
+	sealed, err := p.store.Seal(ctx, t, last.Day(), blocks, bodies)
+	if err != nil {
+		return nil, err
+	}
+	return withSealed(m, blocks, sealed), nil
+}
+
+func hoursIn(blocks []catalog.Block) map[layout.Hour]bool {
+	hours := map[layout.Hour]bool{}
+	for i := range blocks {
+		hours[blocks[i].Hour] = true
+	}
+	return hours
+}
+
+// notIn returns the blocks that are of none of the hours.
+func notIn(blocks []catalog.Block, hours map[layout.Hour]bool) []catalog.Block {
+	return slices.DeleteFunc(slices.Clone(blocks), func(b catalog.Block) bool { return hours[b.Hour] })
 }
 
 // loadSealed reads a sealed day that the manifest names. One that is missing means that the manifest is no longer that one.
@@ -53,36 +86,32 @@ func (p *pass) loadSealed(ctx context.Context, t layout.Target, s catalog.Sealed
 	return d, err
 }
 
-// bodiesOf returns what is remembered of bodies whose first record is of a day, up to its hour last.
-func bodiesOf(m *catalog.Manifest, day string, last layout.Hour) []catalog.Body {
+// bodiesOf returns what is remembered of bodies whose first record is of the day of an hour, up to that hour.
+func bodiesOf(m *catalog.Manifest, last layout.Hour) []catalog.Body {
 	var out []catalog.Body
 	for _, b := range m.Bodies {
-		if isOf(&b, day, last) {
+		if isOf(&b, last) {
 			out = append(out, b)
 		}
 	}
 	return out
 }
 
-func isOf(b *catalog.Body, day string, last layout.Hour) bool {
+func isOf(b *catalog.Body, last layout.Hour) bool {
 	h := layout.HourOf(b.Time)
-	return h.Day() == day && h <= last
+	return h.Day() == last.Day() && h <= last
 }
 
-// withSealed returns the manifest after m in which the blocks of the plan, and the bodies up to their last hour, are in a sealed object.
-func withSealed(m *catalog.Manifest, plan sealPlan, s catalog.Sealed) *catalog.Manifest {
+// withSealed returns the manifest after m in which the blocks, sorted, and the bodies up to their last hour, are in a sealed object.
+func withSealed(m *catalog.Manifest, blocks []catalog.Block, s catalog.Sealed) *catalog.Manifest {
 	next := m.Clone()
 	in := map[string]bool{}
-	for i := range plan.Blocks {
-		in[plan.Blocks[i].Key] = true
+	for i := range blocks {
+		in[blocks[i].Key] = true
 	}
-	last := plan.Blocks[len(plan.Blocks)-1].Hour
+	last := blocks[len(blocks)-1].Hour
 	next.Blocks = slices.DeleteFunc(next.Blocks, func(b catalog.Block) bool { return in[b.Key] })
-	next.Bodies = slices.DeleteFunc(next.Bodies, func(b catalog.Body) bool { return isOf(&b, plan.Day, last) })
-	if plan.Before != nil {
-		next.Sealed = slices.DeleteFunc(next.Sealed, func(o catalog.Sealed) bool { return o.Key == plan.Before.Key })
-		next.Replaced = append(next.Replaced, catalog.Tombstone{Key: plan.Before.Key, Size: plan.Before.Size})
-	}
+	next.Bodies = slices.DeleteFunc(next.Bodies, func(b catalog.Body) bool { return isOf(&b, last) })
 	next.Sealed = append(next.Sealed, s)
 	slices.SortFunc(next.Sealed, func(a, b catalog.Sealed) int { return cmp.Compare(a.Day, b.Day) })
 	return next
@@ -95,6 +124,6 @@ func unsealed(m *catalog.Manifest, s catalog.Sealed, d *catalog.SealedDay) *cata
 	next.Replaced = append(next.Replaced, catalog.Tombstone{Key: s.Key, Size: s.Size})
 	next.Blocks = append(next.Blocks, d.Blocks...)
 	sortBlocks(next.Blocks)
-	next.Bodies = rawobj.Remember(next.Bodies, d.Bodies)
+	next.Bodies = rawobj.Remember(d.Bodies(), next.Bodies)
 	return next
 }

@@ -26,9 +26,9 @@ type sealPlan struct {
 	// Blocks of the day's leading hours, to be sealed with those that Before, if there is one, has sealed.
 	Blocks []catalog.Block
 	Before *catalog.Sealed
-	// Unseal brings the blocks of Before back among the open ones, so that those that came late for its hours are merged with them. A later round
-	// seals the day again.
-	Unseal bool
+	// Late: some of Blocks are of hours that Before has sealed, or lie between them. What it has of their hours is opened, so that they are merged with it. A
+	// later round seals them again.
+	Late bool
 }
 
 // planSeal returns what can be sealed now, the oldest days first: hours that are over for long enough, for which nothing came lately, and with
@@ -51,9 +51,9 @@ func planSeal(m *catalog.Manifest, now time.Time, pol sealPolicy) []sealPlan {
 		p := sealPlan{Day: day, Blocks: ready}
 		if i := slices.IndexFunc(m.Sealed, func(s catalog.Sealed) bool { return s.Day == day }); i >= 0 {
 			before := m.Sealed[i]
-			p.Before, p.Unseal = &before, ready[0].Hour <= layout.HourOf(before.Max)
+			p.Before, p.Late = &before, ready[0].Hour <= layout.HourOf(before.Max)
 		}
-		if p.Unseal || hours >= sealHours || len(ready) == len(blocks) && over(blocks, now, pol.Delay) {
+		if p.Late || hours >= sealHours || len(ready) == len(blocks) && over(blocks, now, pol.Delay) {
 			plans = append(plans, p)
 		}
 	}

@@ -1,9 +1,17 @@
 package compactor
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lethe/internal/catalog"
+	"lethe/internal/layout"
+	"lethe/objstore/objtest"
 )
 
 // A retry that comes when the day of its original is sealed is told by what is remembered beside the sealed day; lines that are new
@@ -77,5 +85,102 @@ func TestSealWithinTheDay(t *testing.T) {
 	m = w.manifest(shop)
 	if len(m.Sealed) != 1 || m.Sealed[0].Blocks != 12 || len(m.Blocks)+len(m.Bodies) != 0 {
 		t.Errorf("the day ends as %+v, %d blocks and %d bodies are open", m.Sealed, len(m.Blocks), len(m.Bodies))
+	}
+}
+
+// Late lines open their own hours of a sealed day, and nothing else of it: neither do its other blocks come back into the manifest, nor what is remembered
+// of other uploads.
+func TestLateLinesOpenTheirHoursOnly(t *testing.T) {
+	const hours = 12
+	day := epoch.Truncate(24 * time.Hour)
+	for late, hour := range map[string]int{"in the middle": 3, "in the last": hours - 1, "in one that had none": 5} {
+		t.Run(late, func(t *testing.T) {
+			w := newWorld(t)
+			uploads := map[int][]line{}
+			for h := range hours {
+				for i := range 4 {
+					if h != 5 {
+						uploads[h] = linesAt(fmt.Sprintf("h%d-%d", h, i), day.Add(time.Duration(h)*time.Hour), 3)
+						w.upload(shop, fmt.Sprintf("h%d-%d", h, i), uploads[h])
+					}
+				}
+			}
+			w.advance(48 * time.Hour)
+			w.run(nil)
+			w.settle("sealed", nil)
+			if m := w.manifest(shop); len(m.Sealed) != 1 || m.Sealed[0].Blocks != hours-1 || len(m.Blocks)+len(m.Bodies) != 0 {
+				t.Fatalf("the day is not sealed: %+v", m)
+			}
+			w.upload(shop, "late", linesAt("late", day.Add(time.Duration(hour)*time.Hour+time.Minute), 3))
+			b := objtest.NewHooks(w.mem, objtest.Hooks{After: func(_ context.Context, c objtest.Call, err error) error {
+				if c.Op == objtest.PutOp && c.Key == layout.ManifestKey(shop) {
+					m := w.manifest(shop)
+					if len(hoursIn(m.Blocks)) > 1 || len(m.Bodies) > 5 || len(m.Sealed) != 1 || m.Sealed[0].Blocks < hours-2 {
+						t.Errorf("%d hours are open and %d bodies, sealed is %+v", len(hoursIn(m.Blocks)), len(m.Bodies), m.Sealed)
+					}
+					w.check("on the way")
+				}
+				return err
+			}})
+			for range 6 {
+				if _, err := w.compactor(b, nil).Run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				w.advance(30 * time.Minute)
+			}
+			for h, lines := range uploads {
+				w.upload(shop, fmt.Sprint("again", h), lines)
+			}
+			if s := w.run(nil); s.In.Duplicates != hours-1 {
+				t.Errorf("retries of what is sealed are not told: %s", s)
+			}
+			w.settle("at last", nil)
+			if m := w.manifest(shop); len(m.Sealed) != 1 || m.Sealed[0].Rows != (hours-1)*12+3 || len(m.Blocks) != 0 {
+				t.Errorf("the day ends as %+v, %d blocks are open", m.Sealed, len(m.Blocks))
+			}
+		})
+	}
+}
+
+// The names of an upload are remembered as long as it is there, for alert rules that have not seen it; then it counts only that there was one.
+func TestNamesGoWithTheirObjects(t *testing.T) {
+	w := newWorld(t)
+	waits := w.upload(shop, "a", linesAt("a", epoch, 3))
+	w.upload(shop, "b", linesAt("b", epoch, 3))
+	hold := func(o *Options) {
+		o.Held = func(context.Context) (func(string, time.Time) bool, error) {
+			return func(key string, _ time.Time) bool { return key == waits }, nil
+		}
+	}
+	namesOf := func(bodies []catalog.Body) (all []string) {
+		for _, b := range bodies {
+			all = append(all, b.Names...)
+		}
+		slices.Sort(all)
+		return all
+	}
+	w.run(hold)
+	if diff := cmp.Diff([]string{"a.jsonl", "b.jsonl"}, namesOf(w.manifest(shop).Bodies)); diff != "" {
+		t.Error(diff)
+	}
+	for range 2 {
+		w.advance(21 * time.Minute)
+		w.run(hold)
+	}
+	if diff := cmp.Diff([]string{catalog.GoneName, "a.jsonl"}, namesOf(w.manifest(shop).Bodies)); diff != "" {
+		t.Error(diff)
+	}
+	w.advance(48 * time.Hour)
+	w.run(hold)
+	m := w.manifest(shop)
+	if len(m.Sealed) != 1 || len(m.Bodies) != 0 {
+		t.Fatalf("the day is not sealed: %+v", m)
+	}
+	d, err := catalog.LoadSealed(t.Context(), w.mem, shop, m.Sealed[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{catalog.GoneName, "a.jsonl"}, namesOf(d.Bodies())); diff != "" {
+		t.Error(diff)
 	}
 }

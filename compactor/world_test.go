@@ -303,7 +303,7 @@ func readTarget(ctx context.Context, b objstore.Reader, t layout.Target, listed 
 		if err != nil {
 			return nil, err
 		}
-		blocks, memory = append(blocks, d.Blocks...), append(memory, d.Bodies...)
+		blocks, memory = append(blocks, d.Blocks...), append(memory, d.Bodies()...)
 	}
 	take := func(r *record.Row) {
 		if r.Time >= m.Watermark || m.Watermark == 0 {

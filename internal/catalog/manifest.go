@@ -92,6 +92,6 @@ type Body struct {
 	Digest string `json:"digest"`
 	// Time of the first record; it says with which day the memory is sealed.
 	Time int64 `json:"time"`
-	// Names of all raw objects that were consumed with it, last segments only.
+	// Names of all raw objects that were consumed with it, last segments only, or GoneName.
 	Names []string `json:"names"`
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // SealedVersion of the format of sealed days that this code writes; it reads this one and the one before.
-const SealedVersion = 1
+const SealedVersion = 2
 
 // SealedDay is what a sealed day's object holds. It is immutable: keys are never used twice, so it may be cached by key for ever.
 type SealedDay struct {
@@ -21,8 +21,32 @@ type SealedDay struct {
 	Day    string `json:"day"`
 	// Blocks of the day that are live, while a manifest names this object.
 	Blocks []Block `json:"blocks"`
-	// Bodies whose first record is of this day, up to the last hour of the blocks. Those of later hours are still in the manifest.
-	Bodies []Body `json:"bodies,omitempty"`
+	// Memory is packed, see pack, and Names are those of bodies of it that have some, by their number. Bodies returns both.
+	Memory []byte           `json:"memory,omitempty"`
+	Names  map[int][]string `json:"names,omitempty"`
+}
+
+// bodiesOfVersion1 is how version 1 holds bodies: as a manifest does.
+type bodiesOfVersion1 struct {
+	Bodies []Body `json:"bodies"`
+}
+
+// takeOver turns a day as it was read into one of the version that this code writes.
+func (d *SealedDay) takeOver(body []byte) error {
+	if d.Version == SealedVersion {
+		return nil
+	}
+	var old bodiesOfVersion1
+	if err := json.Unmarshal(body, &old); err != nil {
+		return fmt.Errorf("%w sealed day: %w", ErrInvalid, err)
+	}
+	if err := validateBodies(old.Bodies); err != nil {
+		return err
+	}
+	d.Version = SealedVersion
+	var err error
+	d.Memory, d.Names, err = pack(old.Bodies)
+	return err
 }
 
 // LoadSealed reads a sealed day that a manifest of t names. A missing object wraps objstore.ErrNotExist: the manifest is to be read again.
@@ -37,6 +61,9 @@ func LoadSealed(ctx context.Context, r objstore.Reader, t layout.Target, s Seale
 	d := &SealedDay{}
 	if err := json.Unmarshal(body, d); err != nil {
 		return nil, fmt.Errorf("%s: %w sealed day: %w", s.Key, ErrInvalid, err)
+	}
+	if err := d.takeOver(body); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Key, err)
 	}
 	if err := d.validate(t, s); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Key, err)
@@ -62,7 +89,7 @@ func (d *SealedDay) validate(t layout.Target, s Sealed) error {
 	if sum := d.sums(); sum.Blocks != s.Blocks || sum.Rows != s.Rows || sum.Bytes != s.Bytes || sum.Min != s.Min || sum.Max != s.Max {
 		return fmt.Errorf("%w sealed day: its blocks do not add up to what the manifest says of it", ErrInvalid)
 	}
-	return validateBodies(d.Bodies)
+	return d.validateMemory()
 }
 
 func (d *SealedDay) sums() (s Sealed) {
@@ -86,7 +113,14 @@ func (d *SealedDay) sums() (s Sealed) {
 
 // Seal puts the entries of a day and returns what a manifest names it by. It is live only when a swap has named it. There must be a block.
 func (s *Store) Seal(ctx context.Context, t layout.Target, day string, blocks []Block, bodies []Body) (Sealed, error) {
-	d := &SealedDay{Version: SealedVersion, Target: t.String(), Day: day, Blocks: blocks, Bodies: bodies}
+	if err := validateBodies(bodies); err != nil {
+		return Sealed{}, fmt.Errorf("refusing to seal %s of %s: %w", day, t, err)
+	}
+	d := &SealedDay{Version: SealedVersion, Target: t.String(), Day: day, Blocks: blocks}
+	var err error
+	if d.Memory, d.Names, err = pack(bodies); err != nil {
+		return Sealed{}, fmt.Errorf("refusing to seal %s of %s: %w", day, t, err)
+	}
 	sealed := d.sums()
 	sealed.Day, sealed.Key = day, layout.SealedKey(t, day, s.NewID())
 	if err := d.validate(t, sealed); err != nil {
@@ -126,7 +160,7 @@ func SealedBodies(r objstore.Reader, s *Snapshot) func(ctx context.Context, firs
 			if err != nil {
 				return nil, err
 			}
-			return d.Bodies, nil
+			return d.Bodies(), nil
 		}
 		return nil, nil
 	}

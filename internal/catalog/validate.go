@@ -8,8 +8,11 @@ import (
 	"lethe/internal/layout"
 )
 
-// digestHex is the length of the digests in a Body, in hex digits.
-const digestHex = 32
+// digestBytes is the length of the digests of bodies, digestHex that of them in a Body, in hex digits.
+const (
+	digestBytes = 16
+	digestHex   = 2 * digestBytes
+)
 
 // Validate checks that a manifest holds what its format promises and that every key in it belongs to t, so that nothing outside of the
 // target is ever read or deleted on its word. Errors wrap ErrInvalid and name the entry.
@@ -116,10 +119,17 @@ func validateBodies(bodies []Body) error {
 		if !isDigest(b.First) || !isDigest(b.Digest) || b.Length <= 0 {
 			return fmt.Errorf("%w memory of a body: first %q, digest %q, length %d", ErrInvalid, b.First, b.Digest, b.Length)
 		}
-		for _, n := range b.Names {
-			if n == "" || strings.Contains(n, "/") {
-				return fmt.Errorf("%w memory of a body: name %q", ErrInvalid, n)
-			}
+		if err := validateNames(b.Names); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validateNames(names []string) error {
+	for _, n := range names {
+		if n == "" || strings.Contains(n, "/") {
+			return fmt.Errorf("%w memory of a body: name %q", ErrInvalid, n)
 		}
 	}
 	return nil

@@ -12,26 +12,34 @@ func Remember(memory, bodies []catalog.Body) []catalog.Body {
 		first, digest string
 		length        int64
 	}
-	out := slices.Clone(memory)
-	known := make(map[identity]int, len(out))
-	for i, b := range out {
-		known[identity{b.First, b.Digest, b.Length}] = i
+	idOf := func(b *catalog.Body) identity { return identity{b.First, b.Digest, b.Length} }
+	// Of the two it is the memory that is long: it is looked through, not looked up in.
+	where := make(map[identity]int, len(bodies))
+	for i := range bodies {
+		where[idOf(&bodies[i])] = -1
 	}
-	for _, b := range bodies {
-		id := identity{b.First, b.Digest, b.Length}
-		i, ok := known[id]
-		if !ok {
-			known[id] = len(out)
-			out = append(out, b)
+	out := make([]catalog.Body, len(memory), len(memory)+len(bodies))
+	copy(out, memory)
+	for i := range out {
+		if _, ok := where[idOf(&out[i])]; ok {
+			where[idOf(&out[i])] = i
+		}
+	}
+	for i := range bodies {
+		b := &bodies[i]
+		at := where[idOf(b)]
+		if at < 0 {
+			where[idOf(b)] = len(out)
+			out = append(out, *b)
 			continue
 		}
-		names := slices.Clone(out[i].Names)
+		names := slices.Clone(out[at].Names)
 		for _, name := range b.Names {
 			if !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}
-		out[i].Names = names
+		out[at].Names = names
 	}
 	return out
 }

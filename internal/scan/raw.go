@@ -90,7 +90,7 @@ func (q *query) resolve(ctx context.Context, tp *targetPlan) (*rawobj.Set, error
 					if err != nil {
 						return nil, err
 					}
-					return d.Bodies, nil
+					return d.Bodies(), nil
 				}
 			}
 			return nil, nil
