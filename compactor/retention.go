@@ -146,13 +146,16 @@ func (p *pass) loadAll(ctx context.Context, all []layout.Target) ([]stored, []ca
 func (p *pass) cutTarget(ctx context.Context, snap catalog.Snapshot, cuts []cut) error {
 	for range maxAttempts {
 		next, gone, err := p.withoutHours(ctx, &snap, cuts)
+		if err == nil && gone.blocks == 0 && next.Watermark == snap.Manifest.Watermark {
+			return nil // another compactor was faster
+		}
 		if err == nil {
 			_, err = p.swap(ctx, snap, next)
 		}
 		switch {
 		case err == nil:
 			p.count(func(s *Summary) {
-				s.Deleted.Hours += int64(len(cuts))
+				s.Deleted.Hours += int64(len(gone.hours))
 				s.Deleted.HourBlocks += gone.blocks
 				s.Deleted.HourBytes += gone.bytes
 			})
@@ -170,15 +173,19 @@ func (p *pass) cutTarget(ctx context.Context, snap catalog.Snapshot, cuts []cut)
 	return nil
 }
 
-// removed counts what a swap takes out.
-type removed struct{ blocks, bytes int64 }
+// removed is what a swap takes out.
+type removed struct {
+	hours         map[layout.Hour]bool
+	blocks, bytes int64
+}
 
-// withoutHours returns the manifest after snap without the hours of cuts, its watermark raised (rule 16). A sealed day that loses hours is
-// opened: what is left of it goes among the open blocks.
+// withoutHours returns the manifest after snap without the hours of cuts, its watermark raised (rule 16). A sealed day that loses hours is sealed anew
+// with what is left of it.
 func (p *pass) withoutHours(ctx context.Context, snap *catalog.Snapshot, cuts []cut) (*catalog.Manifest, removed, error) {
 	next := snap.Manifest.Clone()
-	goes := map[string]bool{}
+	goes, days := map[string]bool{}, map[string]bool{}
 	for _, c := range cuts {
+		days[c.Hour.Day()] = true
 		for _, key := range c.Keys {
 			goes[key] = true
 		}
@@ -186,40 +193,65 @@ func (p *pass) withoutHours(ctx context.Context, snap *catalog.Snapshot, cuts []
 			next.Watermark = max(next.Watermark, c.Mark.Start().UnixNano())
 		}
 	}
+	opened := map[string][]catalog.Block{} // by day
 	for _, s := range snap.Manifest.Sealed {
-		d, err := p.touched(ctx, snap, s, goes, next.Watermark)
+		if !days[s.Day] && s.Min >= next.Watermark {
+			continue // nothing of it is named, and nothing under the watermark
+		}
+		d, err := p.touched(ctx, snap.Target, s, goes, next.Watermark)
 		if err != nil {
 			return nil, removed{}, err
 		}
 		if d != nil {
 			next = unsealed(next, s, d)
+			opened[s.Day] = d.Blocks
 		}
 	}
-	var n removed
-	kept := next.Blocks[:0:0]
-	for _, b := range next.Blocks {
-		if !goes[b.Key] && b.Hour.Start().UnixNano() >= next.Watermark {
-			kept = append(kept, b)
-			continue
-		}
-		next.Replaced = append(next.Replaced, catalog.Tombstone{Key: b.Key, Size: b.Size})
-		n.blocks++
-		n.bytes += b.Size
-	}
-	next.Blocks = kept
+	n := takeOut(next, goes)
 	forgetBodies(next)
+	for _, day := range sortedKeys(opened) {
+		next = p.sealRest(ctx, snap.Target, next, opened[day])
+	}
 	return next, n, nil
 }
 
+// takeOut makes replaced ones of the blocks that go and of those under the watermark.
+func takeOut(m *catalog.Manifest, goes map[string]bool) removed {
+	n := removed{hours: map[layout.Hour]bool{}}
+	kept := m.Blocks[:0:0]
+	for _, b := range m.Blocks {
+		if !goes[b.Key] && b.Hour.Start().UnixNano() >= m.Watermark {
+			kept = append(kept, b)
+			continue
+		}
+		m.Replaced = append(m.Replaced, catalog.Tombstone{Key: b.Key, Size: b.Size})
+		n.hours[b.Hour] = true
+		n.blocks++
+		n.bytes += b.Size
+	}
+	m.Blocks = kept
+	return n
+}
+
+// sealRest seals those of the blocks of a day again that m still has. Where that fails, as it does on a full disk, they stay open: the swap that takes the
+// others out is tried all the same, and a later pass seals the day.
+func (p *pass) sealRest(ctx context.Context, t layout.Target, m *catalog.Manifest, day []catalog.Block) *catalog.Manifest {
+	left := map[string]bool{}
+	for i := range m.Blocks {
+		left[m.Blocks[i].Key] = true
+	}
+	rest := slices.DeleteFunc(slices.Clone(day), func(b catalog.Block) bool { return !left[b.Key] })
+	next, err := p.sealBlocks(ctx, t, m, rest)
+	if err != nil {
+		p.opts.Logger.Warn("what retention has left of a sealed day is not sealed yet", "target", t.String(), "err", err)
+		return m
+	}
+	return next
+}
+
 // touched returns a sealed day if hours of it go.
-func (p *pass) touched(ctx context.Context, snap *catalog.Snapshot, s catalog.Sealed, goes map[string]bool, watermark int64) (*catalog.SealedDay, error) {
-	if len(goes) == 0 && s.Min >= watermark {
-		return nil, nil
-	}
-	if s.Min >= watermark && s.Arrived >= s.Min {
-		return nil, nil // nothing of it is under the watermark, and nothing of it goes by its arrival
-	}
-	d, err := p.loadSealed(ctx, snap.Target, s)
+func (p *pass) touched(ctx context.Context, t layout.Target, s catalog.Sealed, goes map[string]bool, watermark int64) (*catalog.SealedDay, error) {
+	d, err := p.loadSealed(ctx, t, s)
 	if err != nil {
 		return nil, err
 	}

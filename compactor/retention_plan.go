@@ -179,7 +179,7 @@ func (p *retentionPlan) step(u unit) {
 			p.freed(k, u.bytes)
 			return
 		}
-		// What of the day is kept goes among the open blocks, so its sealed object goes in any case.
+		// What of the day is kept is sealed anew, in less.
 		p.freed(k, u.sealed.Size)
 		p.addHours(u.target, blocks)
 		heap.Init(&p.left)

@@ -16,6 +16,7 @@ import (
 	"lethe/internal/catalog"
 	"lethe/internal/layout"
 	"lethe/objstore"
+	"lethe/objstore/objtest"
 )
 
 var dev = layout.Target{Kind: layout.Pod, Name: "dev-1"}
@@ -290,5 +291,92 @@ func TestFirstOverrideCounts(t *testing.T) {
 		if got := c.keepFor(at); got != want {
 			t.Errorf("%s is kept for %+v, want %+v", target, got, want)
 		}
+	}
+}
+
+// Where retention cuts hours off a sealed day, the rest of it stays sealed: the manifest does not take up the day's blocks and bodies again.
+func TestRetentionLeavesTheRestSealed(t *testing.T) {
+	sealedDay := func() *world {
+		w := newWorld(t)
+		for i := range 12 {
+			w.upload(shop, fmt.Sprint("s", i), linesAt(fmt.Sprint("s", i), w.Now(), 3))
+			w.advance(time.Hour)
+		}
+		w.advance(24 * time.Hour)
+		w.run(nil)
+		w.settle("sealed", nil)
+		if m := w.manifest(shop); len(m.Sealed) != 1 || m.Sealed[0].Blocks != 12 {
+			t.Fatalf("the day is not sealed: %+v", m)
+		}
+		return w
+	}
+	// What is kept begins 3 hours after the day's first hour.
+	keep := func(w *world) func(*Options) {
+		since := w.Now().Sub(epoch.Add(3 * time.Hour))
+		return func(o *Options) { o.Retention.Time = since }
+	}
+	forget := func(w *world) {
+		maps.DeleteFunc(w.lines, func(_, note string) bool { return note < "pod/shop "+epoch.Add(3*time.Hour).Format(time.RFC3339) })
+	}
+	t.Run("in one swap", func(t *testing.T) {
+		w := sealedDay()
+		s := w.run(keep(w))
+		m := w.manifest(shop)
+		if s.Deleted.Hours != 3 || len(m.Sealed) != 1 || m.Sealed[0].Blocks != 9 || len(m.Blocks)+len(m.Bodies) != 0 {
+			t.Errorf("left are %d blocks, %d bodies and %+v\n%s", len(m.Blocks), len(m.Bodies), m.Sealed, s)
+		}
+		forget(w)
+		w.check("cut")
+		w.upload(shop, "again", linesAt("s11", epoch.Add(11*time.Hour), 3))
+		if s := w.run(keep(w)); s.In.Duplicates != 1 {
+			t.Errorf("a retry of what is left is not told\n%s", s)
+		}
+	})
+	t.Run("later, where it cannot be put", func(t *testing.T) {
+		w := sealedDay()
+		b := objtest.NewHooks(w.mem, objtest.Hooks{Before: func(_ context.Context, c objtest.Call) error {
+			if c.Op == objtest.PutOp && strings.Contains(c.Key, "/sealed/") {
+				return errDenied
+			}
+			return nil
+		}})
+		// What is left is tried again in the same pass, when the target is looked after.
+		s, err := w.compactor(b, keep(w)).Run(t.Context())
+		if s.Deleted.Hours != 3 {
+			t.Fatalf("%v, and the summary is\n%s", err, s)
+		}
+		forget(w)
+		w.check("cut")
+		w.advance(21 * time.Minute)
+		w.run(nil)
+		if m := w.manifest(shop); len(m.Sealed) != 1 || m.Sealed[0].Blocks != 9 || len(m.Blocks) != 0 {
+			t.Errorf("left are %d blocks and %+v", len(m.Blocks), m.Sealed)
+		}
+		w.settle("at last", nil)
+	})
+}
+
+// A sealed day has an hour of its own time and a larger one that arrived in that hour and lies ahead: by size the one ahead goes first, and does go.
+func TestRetentionOfASealedHourAhead(t *testing.T) {
+	w := newWorld(t)
+	w.upload(shop, "now", linesAt("now", epoch, 3))
+	w.upload(shop, "ahead", linesAt("ahead", epoch.Add(6*time.Hour), 3000))
+	w.advance(40 * time.Hour)
+	w.run(nil)
+	w.settle("sealed", nil)
+	m := w.manifest(shop)
+	if len(m.Sealed) != 1 || m.Sealed[0].Blocks != 2 || m.Sealed[0].Arrived < m.Sealed[0].Min-int64(time.Hour) {
+		t.Fatalf("the day is not sealed: %+v", m)
+	}
+	keep := func(o *Options) { o.Retention.Size = m.Sealed[0].Bytes - 1000 }
+	if s := w.run(keep); s.Deleted.Hours != 1 || s.Deleted.HourBlocks != 1 {
+		t.Errorf("the summary is\n%s", s)
+	}
+	if diff := cmp.Diff([]string{"2026-03-01_09"}, w.hoursOf(shop)); diff != "" {
+		t.Error(diff)
+	}
+	w.advance(time.Hour)
+	if s := w.run(keep); s.Deleted.Hours != 0 {
+		t.Errorf("the next pass has\n%s", s)
 	}
 }

@@ -32,7 +32,7 @@ type sealPlan struct {
 }
 
 // planSeal returns what can be sealed now, the oldest days first: hours that are over for long enough, for which nothing came lately, and with
-// nothing left to merge; of a day that goes on several at once. The day that retention is cutting hours off stays open.
+// nothing left to merge; of a day that goes on several at once.
 func planSeal(m *catalog.Manifest, now time.Time, pol sealPolicy) []sealPlan {
 	days := map[string][]catalog.Block{}
 	for _, b := range m.Blocks {
@@ -40,9 +40,6 @@ func planSeal(m *catalog.Manifest, now time.Time, pol sealPolicy) []sealPlan {
 	}
 	var plans []sealPlan
 	for day, blocks := range days {
-		if m.Watermark != 0 && day == layout.HourOf(m.Watermark).Day() {
-			continue
-		}
 		sortBlocks(blocks)
 		ready, hours := leading(blocks, now, pol)
 		if hours == 0 {
