@@ -81,11 +81,11 @@ func TestComparedBeforeItIsDeleted(t *testing.T) {
 	t.Run("after room was made for retention", func(t *testing.T) {
 		w, long, other := shortAfterLong(t)
 		p := w.compactor(w.mem, nil).newPass(t.Context())
-		_, snaps, err := p.loadAll(t.Context(), []layout.Target{shop})
+		targets, err := p.loadAll(t.Context(), []layout.Target{shop}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.freeRaw(t.Context(), snaps); err != nil {
+		if err := p.freeRaw(t.Context(), targets); err != nil {
 			t.Fatal(err)
 		}
 		if !w.has(long) || w.has(other) {

@@ -66,7 +66,7 @@ func (c *Compactor) Plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	targets, _, loaded := p.loadAll(ctx, all)
+	targets, loaded := p.loadAll(ctx, all, nil)
 	cuts, planned := p.planCuts(ctx, targets)
 	out := &Plan{}
 	for _, cut := range cuts {

@@ -103,9 +103,9 @@ func (p *pass) run(ctx context.Context) error {
 	var idle []layout.Target
 	if upkeep {
 		// First of all, so that a full disk can be freed (rule 16).
-		snaps, err := p.retain(ctx, all)
+		targets, err := p.retain(ctx, all)
 		errs = append(errs, err)
-		idle = without(p.untidy(snaps), waiting)
+		idle = without(p.untidyOf(targets), waiting)
 	}
 	for some := range slices.Chunk(waiting, maxPreparedTargets) {
 		if err := p.prepare(ctx, some); err != nil {

@@ -19,38 +19,37 @@ var ErrRetention = errors.New("retention could not be recorded: nothing is delet
 
 // retain takes the hours that are not kept any more out of the manifests. Their objects are deleted as replaced ones, after the grace. It returns
 // the states that it began with.
-func (p *pass) retain(ctx context.Context, all []layout.Target) ([]catalog.Snapshot, error) {
-	targets, snaps, err := p.loadAll(ctx, all)
+func (p *pass) retain(ctx context.Context, all []layout.Target) ([]stored, error) {
+	// What needs no put goes first: on a full disk it makes room for the swaps below.
+	targets, err := p.loadAll(ctx, all, p.cleanReplaced)
 	if ctx.Err() != nil {
 		return nil, err
 	}
-	return snaps, errors.Join(err, p.retainIn(ctx, targets, snaps))
+	return targets, errors.Join(err, p.retainIn(ctx, targets))
 }
 
-func (p *pass) retainIn(ctx context.Context, targets []stored, snaps []catalog.Snapshot) error {
-	// What needs no put goes first: on a full disk it makes room for the swaps below.
-	cleaned := p.eachMine(ctx, snaps, func(s *catalog.Snapshot) error { return p.cleanReplaced(ctx, s) })
+func (p *pass) retainIn(ctx context.Context, targets []stored) error {
 	cuts, planned := p.planCuts(ctx, targets)
-	errs := []error{cleaned, planned}
+	errs := []error{planned}
 	byTarget := map[layout.Target][]cut{}
 	for _, c := range cuts {
 		byTarget[c.Target] = append(byTarget[c.Target], c)
 	}
 	// What needs no put may make room for a swap.
 	room := []func() error{
-		func() error { return p.freeRaw(ctx, snaps) },
+		func() error { return p.freeRaw(ctx, targets) },
 		func() error { return p.dropBallast(ctx) },
 	}
-	for i := range snaps {
-		t := snaps[i].Target
+	for i := range targets {
+		t := targets[i].Target
 		if len(byTarget[t]) == 0 || !p.mine(t) {
 			continue
 		}
-		err := p.cutTarget(ctx, snaps[i], byTarget[t])
+		err := p.cutTarget(ctx, t, byTarget[t])
 		for errors.Is(err, ErrRetention) && len(room) > 0 {
 			errs = append(errs, room[0]())
 			room = room[1:]
-			err = p.cutTarget(ctx, snaps[i], byTarget[t])
+			err = p.cutTarget(ctx, t, byTarget[t])
 		}
 		if err != nil {
 			errs = append(errs, p.failedAt(t, err))
@@ -59,39 +58,36 @@ func (p *pass) retainIn(ctx context.Context, targets []stored, snaps []catalog.S
 	return errors.Join(errs...)
 }
 
-// eachMine does something with each snapshot of a target of this compactor. An error of one does not stop the others.
-func (p *pass) eachMine(ctx context.Context, snaps []catalog.Snapshot, do func(*catalog.Snapshot) error) error {
+// freeRaw deletes the consumed raw objects of all targets of this compactor whose grace is over. An error of one does not stop the others.
+func (p *pass) freeRaw(ctx context.Context, targets []stored) error {
 	var errs []error
-	for i := range snaps {
-		if !p.mine(snaps[i].Target) {
-			continue
-		}
+	for i := range targets {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(errs, err)...)
 		}
-		if err := do(&snaps[i]); err != nil {
-			errs = append(errs, p.failedAt(snaps[i].Target, err))
+		if t := targets[i].Target; p.mine(t) && targets[i].Consumed {
+			if err := p.freeRawOf(ctx, t); err != nil {
+				errs = append(errs, p.failedAt(t, err))
+			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// freeRaw deletes the consumed raw objects of all targets whose grace is over.
-func (p *pass) freeRaw(ctx context.Context, snaps []catalog.Snapshot) error {
-	return p.eachMine(ctx, snaps, func(s *catalog.Snapshot) error {
-		if len(s.Manifest.Consumed) == 0 {
-			return nil
-		}
-		plan, err := planCommit(s, p.listTarget(ctx, s.Target), p.batch())
-		if err != nil || len(deletable(s, &plan, p.opts.RawGrace, p.held)) == 0 {
-			return err
-		}
-		set, err := p.resolve(ctx, s, plan.Present, plan.Inputs)
-		if err != nil {
-			return fmt.Errorf("comparing what waits with what is consumed: %w", err)
-		}
-		return p.cleanRaw(ctx, s, &plan, set.Akin)
-	})
+func (p *pass) freeRawOf(ctx context.Context, t layout.Target) error {
+	s, err := catalog.Load(ctx, p.bucket, t)
+	if err != nil {
+		return err
+	}
+	plan, err := planCommit(&s, p.listTarget(ctx, t), p.batch())
+	if err != nil || len(deletable(&s, &plan, p.opts.RawGrace, p.held)) == 0 {
+		return err
+	}
+	set, err := p.resolve(ctx, &s, plan.Present, plan.Inputs)
+	if err != nil {
+		return fmt.Errorf("comparing what waits with what is consumed: %w", err)
+	}
+	return p.cleanRaw(ctx, &s, &plan, set.Akin)
 }
 
 // planCuts plans for all targets. A sealed day that cannot be read keeps its hours; its error is counted, logged and returned beside the plan.
@@ -115,36 +111,51 @@ func (p *pass) planCuts(ctx context.Context, targets []stored) ([]cut, error) {
 	return cuts, errors.Join(errs...)
 }
 
-// loadAll reads the manifests of targets. One that cannot be read is left out, counted, logged and in the error: retention of the others goes on.
-func (p *pass) loadAll(ctx context.Context, all []layout.Target) ([]stored, []catalog.Snapshot, error) {
+// loadAll reads the manifests of targets, and keeps of them what retention and upkeep have to know: whole manifests of all
+// targets take more memory than a compactor has. It calls also, where that is set, with each of this compactor. One that cannot be read is left out, counted, logged and in the
+// error: retention of the others goes on.
+func (p *pass) loadAll(ctx context.Context, all []layout.Target, also func(context.Context, *catalog.Snapshot) error) ([]stored, error) {
 	var mu sync.Mutex
 	var targets []stored
-	var snaps []catalog.Snapshot
 	err := p.each(ctx, all, func(ctx context.Context, t layout.Target) error {
 		snap, err := catalog.Load(ctx, p.bucket, t)
 		if err != nil {
 			return err
 		}
-		s := stored{Target: t, Now: snap.Date, Manifest: snap.Manifest, Manifests: snap.Size, Raw: p.rawBytes[t]}
-		for _, c := range snap.Manifest.Consumed {
-			s.Raw -= c.Size
-		}
-		s.Raw = max(0, s.Raw)
+		s := p.storedOf(&snap)
 		mu.Lock()
-		defer mu.Unlock()
 		targets = append(targets, s)
-		snaps = append(snaps, snap)
-		return nil
+		mu.Unlock()
+		if also == nil || !p.mine(t) {
+			return nil
+		}
+		return also(ctx, &snap)
 	})
 	slices.SortFunc(targets, func(a, b stored) int { return a.Target.Compare(b.Target) })
-	slices.SortFunc(snaps, func(a, b catalog.Snapshot) int { return a.Target.Compare(b.Target) })
-	return targets, snaps, err
+	return targets, err
+}
+
+func (p *pass) storedOf(snap *catalog.Snapshot) stored {
+	m := snap.Manifest
+	s := stored{
+		Target: snap.Target, Now: snap.Date, Blocks: m.Blocks, Sealed: m.Sealed, Manifests: snap.Size, Raw: p.rawBytes[snap.Target],
+		Consumed: len(m.Consumed) > 0, Untidy: p.untidy(snap),
+	}
+	for _, c := range m.Consumed {
+		s.Raw -= c.Size
+	}
+	s.Raw = max(0, s.Raw)
+	return s
 }
 
 // cutTarget takes hours out of one manifest. After a lost swap it does so again with the new one: what it takes is named by hours, which a
 // merge does not change.
-func (p *pass) cutTarget(ctx context.Context, snap catalog.Snapshot, cuts []cut) error {
+func (p *pass) cutTarget(ctx context.Context, t layout.Target, cuts []cut) error {
 	for range maxAttempts {
+		snap, err := catalog.Load(ctx, p.bucket, t)
+		if err != nil {
+			return err
+		}
 		next, gone, err := p.withoutHours(ctx, &snap, cuts)
 		if err == nil && gone.blocks == 0 && next.Watermark == snap.Manifest.Watermark {
 			return nil // another compactor was faster
@@ -165,11 +176,8 @@ func (p *pass) cutTarget(ctx context.Context, snap catalog.Snapshot, cuts []cut)
 		case !stale(err):
 			return err
 		}
-		if snap, err = catalog.Load(ctx, p.bucket, snap.Target); err != nil {
-			return err
-		}
 	}
-	p.unfinished(fmt.Sprintf("other compactors were faster at the retention of %s", snap.Target))
+	p.unfinished(fmt.Sprintf("other compactors were faster at the retention of %s", t))
 	return nil
 }
 

@@ -13,11 +13,15 @@ import (
 type stored struct {
 	Target layout.Target
 	// Now is the store's time when the manifest was read; zero where there is none.
-	Now      time.Time
-	Manifest *catalog.Manifest
+	Now time.Time
+	// Blocks that are not sealed, and Sealed days.
+	Blocks []catalog.Block
+	Sealed []catalog.Sealed
 	// Raw is the size of what is listed under raw/ and not consumed, Manifests that of the manifest. Consumed and replaced objects are on their
 	// way out and do not count: they would make retention delete too much.
 	Raw, Manifests int64
+	// Consumed: there are consumed raw objects. Untidy: the state calls for work although no raw object may wait.
+	Consumed, Untidy bool
 }
 
 // keep is the retention of one target.
@@ -95,10 +99,9 @@ type retentionPlan struct {
 func planRetention(targets []stored, keeps []keep, size int64, open func(layout.Target, catalog.Sealed) ([]catalog.Block, bool)) []cut {
 	p := &retentionPlan{targets: targets, keep: keeps, open: open, blocked: map[int]bool{}, over: excess(targets, keeps, size)}
 	for i := range targets {
-		m := targets[i].Manifest
-		p.addHours(i, m.Blocks)
-		for j := range m.Sealed {
-			s := &m.Sealed[j]
+		p.addHours(i, targets[i].Blocks)
+		for j := range targets[i].Sealed {
+			s := &targets[i].Sealed[j]
 			own := layout.HourOf(s.Min)
 			p.left = append(p.left, unit{target: i, hour: min(own, layout.HourOf(s.Arrived)), own: own, bytes: s.Bytes + s.Size, sealed: s})
 		}
@@ -117,10 +120,10 @@ func excess(targets []stored, keeps []keep, size int64) map[string]int64 {
 	for i := range targets {
 		t := &targets[i]
 		n := t.Raw + t.Manifests
-		for _, b := range t.Manifest.Blocks {
+		for _, b := range t.Blocks {
 			n += b.Size
 		}
-		for _, s := range t.Manifest.Sealed {
+		for _, s := range t.Sealed {
 			n += s.Bytes + s.Size
 		}
 		over[""] += n

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -379,4 +380,42 @@ func TestRetentionOfASealedHourAhead(t *testing.T) {
 	if s := w.run(keep); s.Deleted.Hours != 0 {
 		t.Errorf("the next pass has\n%s", s)
 	}
+}
+
+// Upkeep of all targets does not hold what their manifests remember of uploads, which may be all that they are.
+func TestUpkeepHoldsNoBodies(t *testing.T) {
+	w := newWorld(t)
+	bodies := make([]catalog.Body, 5000)
+	for i := range bodies {
+		bodies[i] = catalog.Body{First: fmt.Sprintf("%032x", i), Digest: fmt.Sprintf("%032x", i), Length: 7, Time: epoch.UnixNano(), Names: []string{"a.jsonl"}}
+	}
+	var all []layout.Target
+	for i := range 10 {
+		at := layout.Target{Kind: layout.Pod, Name: fmt.Sprint("ns", i)}
+		snap, err := catalog.Load(t.Context(), w.mem, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := (&catalog.Store{Bucket: w.mem, NewID: w.newID}).Swap(t.Context(), snap, &catalog.Manifest{Bodies: bodies}); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, at)
+	}
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	p := w.compactor(w.mem, nil).newPass(t.Context())
+	before := heap()
+	targets, err := p.loadAll(t.Context(), all, nil)
+	if err != nil || len(targets) != len(all) {
+		t.Fatalf("%d targets, %v", len(targets), err)
+	}
+	// As they are decoded the bodies take 11 MB.
+	if held := int64(heap()) - int64(before); held > 1<<20 {
+		t.Errorf("%d bytes are held of %d manifests", held, len(targets))
+	}
+	runtime.KeepAlive(targets)
 }

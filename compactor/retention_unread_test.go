@@ -18,8 +18,8 @@ func TestADayThatCannotBeReadCostsNoOther(t *testing.T) {
 	}
 	day := catalog.Sealed{Min: (hour - 48).Start().UnixNano(), Max: (hour - 25).Start().UnixNano(), Arrived: (hour - 25).Start().UnixNano(), Bytes: 90, Size: 10}
 	targets := []stored{
-		{Target: shop, Now: epoch, Manifest: &catalog.Manifest{Sealed: []catalog.Sealed{day}, Blocks: []catalog.Block{block("a", hour-3, 50)}}},
-		{Target: dev, Now: epoch, Manifest: &catalog.Manifest{Blocks: []catalog.Block{block("b", hour-2, 50), block("c", hour-1, 50)}}},
+		{Target: shop, Now: epoch, Sealed: []catalog.Sealed{day}, Blocks: []catalog.Block{block("a", hour-3, 50)}},
+		{Target: dev, Now: epoch, Blocks: []catalog.Block{block("b", hour-2, 50), block("c", hour-1, 50)}},
 	}
 	for name, tc := range map[string]struct {
 		keep time.Duration

@@ -88,16 +88,20 @@ func (p *pass) mineOf(all []layout.Target) []layout.Target {
 	return slices.DeleteFunc(slices.Clone(all), func(t layout.Target) bool { return !p.mine(t) })
 }
 
-// untidy returns the targets of this compactor whose state calls for work although no raw object may wait: names to drop, objects to
-// delete, blocks to merge, days to seal. Others cost nothing more than the reading of their manifests.
-func (p *pass) untidy(snaps []catalog.Snapshot) []layout.Target {
+// untidy tells whether a state calls for work although no raw object may wait: names to drop, objects to delete, blocks to merge, days to seal. Targets with
+// none of that cost nothing more than the reading of their manifests.
+func (p *pass) untidy(s *catalog.Snapshot) bool {
+	m := s.Manifest
+	return len(m.Consumed)+len(m.Replaced) > 0 ||
+		len(planMerges(m.Blocks, s.Date, p.mergePolicy())) > 0 || len(planSeal(m, s.Date, p.sealPolicy())) > 0
+}
+
+// untidyOf returns the targets of this compactor that are untidy.
+func (p *pass) untidyOf(targets []stored) []layout.Target {
 	var out []layout.Target
-	for i := range snaps {
-		s := &snaps[i]
-		m := s.Manifest
-		if p.mine(s.Target) && (len(m.Consumed)+len(m.Replaced) > 0 ||
-			len(planMerges(m.Blocks, s.Date, p.mergePolicy())) > 0 || len(planSeal(m, s.Date, p.sealPolicy())) > 0) {
-			out = append(out, s.Target)
+	for i := range targets {
+		if t := targets[i].Target; p.mine(t) && targets[i].Untidy {
+			out = append(out, t)
 		}
 	}
 	return out
