@@ -114,6 +114,19 @@ func TestStoreWithoutCompareAndSwap(t *testing.T) {
 	if blocks := w.list("pod/"); len(blocks) > 0 {
 		t.Errorf("%s was written all the same", blocks[0].Key)
 	}
+	// In one process the store is tried once.
+	again := objtest.NewFaults(lying{w.mem}, 0, func(objtest.Call) objtest.Fault { return objtest.None })
+	loop := w.compactor(again, nil)
+	var calls []int
+	for range 3 {
+		if _, err := loop.Run(t.Context()); !errors.Is(err, ErrNoCompareAndSwap) {
+			t.Fatalf("in a loop got %v", err)
+		}
+		calls = append(calls, len(again.Calls()))
+	}
+	if first, later := calls[0], calls[2]-calls[1]; first < 10 || later > 2 {
+		t.Errorf("%d calls of the first pass, %d of a later one", first, later)
+	}
 	// The refusal holds for the next process too; a single writer is allowed.
 	if _, err := w.compactor(lying{w.mem}, nil).Run(t.Context()); !errors.Is(err, ErrNoCompareAndSwap) {
 		t.Errorf("the second time got %v", err)
@@ -406,5 +419,60 @@ func TestNoGoroutineOutlivesAPass(t *testing.T) {
 		}
 		cancel()
 		w.check("cancelled")
+	}
+}
+
+// However many targets are left when a pass is stopped, it says once that it was.
+func TestStoppedOnce(t *testing.T) {
+	w := newWorld(t)
+	for i := range 30 {
+		w.upload(layout.Target{Kind: layout.Pod, Name: fmt.Sprint("ns", i)}, "a", linesAt(fmt.Sprint("a", i), epoch, 2))
+	}
+	w.run(func(o *Options) { o.Targets = []layout.Target{dev} }) // the probe is behind us
+	ctx, cancel := context.WithCancel(t.Context())
+	commits := 0
+	s, err := w.compactor(w.mem, func(o *Options) {
+		o.Progress = func(Progress) {
+			if commits++; commits == 5 {
+				cancel()
+			}
+		}
+	}).Run(ctx)
+	if !errors.Is(err, context.Canceled) || s.Failed[classStopped] == 0 || s.Commits != 5 {
+		t.Fatalf("%v and\n%s", err, s)
+	}
+	if n := strings.Count(err.Error(), context.Canceled.Error()); n > 2 { // that of the target at hand, and that of the pass
+		t.Errorf("%d times: %v", n, err)
+	}
+}
+
+// A node whose objects are all deleted is remembered for a day, by passes and in metrics, and then forgotten.
+func TestSilentNodes(t *testing.T) {
+	w := newWorld(t)
+	reg := prometheus.NewRegistry()
+	m, err := NewMetrics(reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range []string{"n1", "n2"} {
+		w.upload(layout.Target{Kind: layout.Node, Name: node}, "a", linesAt(node, epoch, 2))
+	}
+	pass := func() *Summary { return w.run(func(o *Options) { o.Metrics = m }) }
+	pass()
+	w.settle("before", nil)
+	w.upload(layout.Target{Kind: layout.Node, Name: "n2"}, "b", linesAt("b", w.Now(), 2))
+	back := w.Now()
+	if s := pass(); !s.NewestByNode["n1"].Equal(epoch) || !s.NewestByNode["n2"].Equal(back) {
+		t.Errorf("the nodes are %v", s.NewestByNode)
+	}
+	w.advance(24*time.Hour - time.Minute)
+	w.run(nil)
+	pass()
+	want := fmt.Sprintf(`# HELP lethe_compactor_newest_object_timestamp_seconds When the newest raw object of a node's own log was put.
+# TYPE lethe_compactor_newest_object_timestamp_seconds gauge
+lethe_compactor_newest_object_timestamp_seconds{node="n2"} %g
+`, float64(back.Unix()))
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "lethe_compactor_newest_object_timestamp_seconds"); err != nil {
+		t.Error(err)
 	}
 }

@@ -15,6 +15,7 @@ type Compactor struct {
 	opts      Options
 	overrides []selector // of opts.Retention.Overrides
 	probed    bool       // the store was found to do conditional puts
+	refused   bool       // it was found not to
 }
 
 // New checks the options. Errors wrap ErrOptions or ErrGrace.

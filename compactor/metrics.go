@@ -2,6 +2,8 @@ package compactor
 
 import (
 	"errors"
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +22,9 @@ type Metrics struct {
 	oldest   *prometheus.GaugeVec
 	newest   *prometheus.GaugeVec
 	gauges   map[string]prometheus.Gauge
+
+	mu    sync.Mutex
+	nodes map[string]time.Time // that newest shows
 }
 
 const metricPrefix = "lethe_compactor_"
@@ -133,12 +138,25 @@ func (m *Metrics) show(s *Summary) {
 		m.bytes.WithLabelValues(string(k)).Set(float64(b.Bytes))
 		m.oldest.WithLabelValues(string(k)).Set(seconds(b.Oldest))
 	}
-	for node, at := range s.NewestByNode {
-		m.newest.WithLabelValues(node).Set(seconds(at))
-	}
+	m.showNodes(s.NewestByNode)
 	m.gauges["last_run_timestamp_seconds"].Set(seconds(s.Ended))
 	m.gauges["last_success_timestamp_seconds"].Set(seconds(s.LastSuccess))
 	m.gauges["last_run_duration_seconds"].Set(s.Ended.Sub(s.Started).Seconds())
+}
+
+// showNodes shows the newest object of each node, and nothing of nodes that are not there any more.
+func (m *Metrics) showNodes(newest map[string]time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for node := range m.nodes {
+		if _, ok := newest[node]; !ok {
+			m.newest.DeleteLabelValues(node)
+		}
+	}
+	for node, at := range newest {
+		m.newest.WithLabelValues(node).Set(seconds(at))
+	}
+	m.nodes = maps.Clone(newest)
 }
 
 func seconds(t time.Time) float64 {

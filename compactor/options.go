@@ -35,9 +35,10 @@ var (
 		"use a store that has them (S3, MinIO, VersityGW 1.8), or make sure that only one compactor ever runs and say --single-writer")
 )
 
-// Options of a Compactor. Bucket, Now and NewID have no default.
+// Options of a Compactor. Now and NewID have no default.
 type Options struct {
-	// Now is the local clock. It measures how long things take and nothing else: graces and closed hours go by the store's clock.
+	// Now is the local clock. It says how long things take, when retention and sweeps are due again, which nodes are silent, and how old blocks without a
+	// manifest are that Verify finds: graces, closed hours and what retention keeps go by the store's clock.
 	Now func() time.Time
 	// NewID returns an id that no other call of any process returns, and that sorts after those it returned before.
 	NewID func() string
@@ -58,7 +59,7 @@ type Options struct {
 	Shard Shard
 	// SingleWriter compacts without conditional puts. It is right only while a single compactor runs.
 	SingleWriter bool
-	// Deadline of a pass; the zero time is none. Before it no new work is begun, and the summary says what is left.
+	// Deadline is how long a pass may take; 0 is unlimited. Before it no new work is begun, and the summary says what is left.
 	Deadline time.Duration
 
 	// Concurrency is how many targets are worked on at once; default 2.
@@ -81,7 +82,7 @@ type Options struct {
 	Block block.Options
 
 	// Grace is how long replaced blocks stay; default 2 × QueryTimeout + GraceMargin, or 5m if that is more. QueryTimeout is the longest that a
-	// query reads; default 20s.
+	// query reads; default 20s. Where queries have no bound, one that reads for longer than the grace finds objects gone.
 	Grace, QueryTimeout time.Duration
 	// RawGrace is how long consumed raw objects stay; default 20m, more than MinRawGrace and no less than Grace's least.
 	RawGrace time.Duration

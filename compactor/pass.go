@@ -18,6 +18,9 @@ import (
 // saveTimeout is how long writing the summary may take.
 const saveTimeout = 10 * time.Second
 
+// forgetNode is how long a node is remembered that uploads nothing: one that has left the cluster must not look like one whose agent has stopped for ever.
+const forgetNode = 24 * time.Hour
+
 // pass is one run over the bucket. Its mutex guards what stands below it.
 type pass struct {
 	*Compactor
@@ -118,6 +121,9 @@ func (p *pass) run(ctx context.Context) error {
 		errs = append(errs, p.each(ctx, p.mineOf(all), p.sweep))
 	}
 	err = errors.Join(errs...)
+	if stopped := ctx.Err(); stopped != nil && !errors.Is(err, stopped) {
+		return errors.Join(err, stopped)
+	}
 	if ctx.Err() != nil || p.enough() {
 		return err
 	}
@@ -171,6 +177,11 @@ func (p *pass) recall(ctx context.Context) error {
 		return err
 	}
 	p.sum.LastSuccess, p.sum.LastUpkeep, p.sum.LastSweep = last.LastSuccess, last.LastUpkeep, last.LastSweep
+	for node, at := range last.NewestByNode {
+		if p.sum.Started.Sub(at) < forgetNode {
+			p.sum.NewestByNode[node] = at
+		}
+	}
 	return nil
 }
 
@@ -185,11 +196,15 @@ func (p *pass) enough() bool {
 	return !p.stopAt.IsZero() && !p.opts.Now().Before(p.stopAt)
 }
 
-// each works on targets at once. An error of one does not stop the others; it is counted, logged and returned at the end.
+// each works on targets at once. An error of one does not stop the others; it is counted, logged and returned at the end. Where the pass is stopped none is
+// begun any more; run says so, once.
 func (p *pass) each(ctx context.Context, targets []layout.Target, work func(context.Context, layout.Target) error) error {
 	var mu sync.Mutex
 	var errs []error
 	eachOf(targets, p.opts.Concurrency, func(t layout.Target) {
+		if ctx.Err() != nil {
+			return
+		}
 		if err := p.one(ctx, t, work); err != nil {
 			mu.Lock()
 			defer mu.Unlock()
@@ -214,9 +229,6 @@ func eachOf(targets []layout.Target, n int, work func(layout.Target)) {
 
 // one works on a target, if there is time.
 func (p *pass) one(ctx context.Context, t layout.Target, work func(context.Context, layout.Target) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	if p.enough() {
 		p.unfinished("the deadline came before all targets had their turn")
 		return nil

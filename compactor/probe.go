@@ -31,6 +31,9 @@ func (p *pass) probe(ctx context.Context) error {
 	if p.opts.SingleWriter || p.probed {
 		return nil
 	}
+	if p.refused {
+		return ErrNoCompareAndSwap
+	}
 	ok, err := p.remembered(ctx)
 	if err != nil {
 		return err
@@ -44,6 +47,7 @@ func (p *pass) probe(ctx context.Context) error {
 		}
 	}
 	if !ok {
+		p.refused = true
 		return ErrNoCompareAndSwap
 	}
 	p.Compactor.probed = true

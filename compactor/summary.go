@@ -65,7 +65,8 @@ type Summary struct {
 
 	// Backlog is what is left under raw/ and not consumed, by kind.
 	Backlog map[layout.Kind]Backlog `json:"backlog"`
-	// NewestByNode is the last upload of each node's own log, to see agents that have stopped.
+	// NewestByNode is the last upload of each node's own log, to see agents that have stopped. It is carried over from pass to pass, for the object may be
+	// deleted; a node that has uploaded nothing for a day is left out.
 	NewestByNode map[string]time.Time `json:"newestByNode,omitempty"`
 	// Odd lines by target, where there are any.
 	Odd map[string]Odd `json:"odd,omitempty"`

@@ -97,7 +97,9 @@ func (p *program) setCompactorOptions(o *compactor.Options) (err error) {
 	k, r := &p.config.Compactor, &p.config.Retention
 	o.Now, o.NewID, o.Logger, o.SingleWriter, o.Concurrency, o.Memory = p.now, newID, p.log, bool(k.SingleWriter), k.Concurrency.N, int64(k.Memory)
 	o.TempDir, o.TargetSize, o.Grace, o.RawGrace = string(k.TempDir), int64(k.TargetSize), k.Grace.Std(), k.RawGrace.Std()
-	o.QueryTimeout = p.config.Query.Timeout.Std()
+	if o.QueryTimeout = p.config.Query.Timeout.Std(); o.QueryTimeout == 0 {
+		p.log.Warn("query.timeout is 0, unlimited: a query that reads for longer than compactor.grace may find its objects deleted, and fails", "grace", k.Grace.String())
+	}
 	o.Retention = compactor.Retention{Time: r.Time.Std(), Size: int64(r.Size), Interval: orNone(r.Interval.Std())}
 	for _, v := range r.Overrides {
 		o.Retention.Overrides = append(o.Retention.Overrides, compactor.Override{Selector: v.Selector, Time: v.Time.Std(), Size: int64(v.Size)})
