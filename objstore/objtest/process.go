@@ -20,42 +20,54 @@ type process struct {
 }
 
 // supervise runs a server until standard input ends, which it does when the test binary ends, also by a signal. Then it
-// stops the server and removes its folder.
-const supervise = `mkdir "$2/data" || exit
-%s >"$2/log" 2>&1 &
+// stops the server.
+const supervise = `mkdir -p "$2/data" || exit
+%s >>"$2/log" 2>&1 &
 server=$!
 cat >/dev/null
 kill -9 "$server"
 wait "$server"
-rm -rf "$2"`
+`
+
+// keep and remove are what becomes of the server's folder then.
+const (
+	keep   = `true`
+	remove = `rm -rf "$2"`
+)
 
 func startProcess(ctx context.Context, p process) (Server, error) {
-	program := os.Getenv(p.variable)
-	if program == "" {
-		return Server{}, fmt.Errorf(`%s names no program: run "make test", which installs it, or set it to the binary`, p.variable)
-	}
-	if _, err := exec.LookPath(program); err != nil {
-		return Server{}, fmt.Errorf(`%s: %w; "make test" installs it`, p.variable, err)
+	dir, err := os.MkdirTemp("", "lethe-store-")
+	if err != nil {
+		return Server{}, err
 	}
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return Server{}, err
 	}
-	dir, err := os.MkdirTemp("", "lethe-store-")
-	if err != nil {
-		return Server{}, err
+	s, _, err := p.launch(ctx, address, dir, remove)
+	return s, err
+}
+
+// launch starts the server, and what supervises it.
+func (p process) launch(ctx context.Context, address, dir, end string) (Server, *exec.Cmd, error) {
+	program := os.Getenv(p.variable)
+	if program == "" {
+		return Server{}, nil, fmt.Errorf(`%s names no program: run "make test", which installs it, or set it to the binary`, p.variable)
+	}
+	if _, err := exec.LookPath(program); err != nil {
+		return Server{}, nil, fmt.Errorf(`%s: %w; "make test" installs it`, p.variable, err)
 	}
 	// It must outlive the context, which bounds the start only.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", fmt.Sprintf(supervise, p.run), program, address, dir)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", fmt.Sprintf(supervise, p.run)+end, program, address, dir)
 	cmd.Env = append(os.Environ(), p.env...)
 	lifeline, err := cmd.StdinPipe()
 	if err != nil {
-		return Server{}, err
+		return Server{}, nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return Server{}, err
+		return Server{}, nil, err
 	}
-	return Server{Endpoint: address, User: serverUser, Password: serverPassword, health: p.health, lifeline: lifeline}, nil
+	return Server{Endpoint: address, User: serverUser, Password: serverPassword, health: p.health, lifeline: lifeline}, cmd, nil
 }
 
 // freeAddress returns an address that nobody listens on.
