@@ -7,37 +7,35 @@ import (
 	"math"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"lethe/internal/block"
 	"lethe/internal/catalog"
 	"lethe/internal/layout"
 	"lethe/internal/record"
-	"lethe/objstore"
 )
 
 const (
-	// maxHours is how many hours a commit collects at once; lines of more hours than that make smaller blocks.
-	maxHours = 256
-	// maxRuns is how many sorted files of an hour are merged at once.
+	// maxRuns is how many sorted parts of an hour are merged at once.
 	maxRuns = 32
 	// sorterShare of the memory is what a sorter plans for: it sets the size of its chunks.
 	sorterShare = 32
 )
 
 // hours collects the rows of a commit by their own hours, whatever the keys of their objects say, and writes blocks. Its memory is bounded:
-// when it is used up the largest hours go to temporary files, sorted, from which their blocks are merged in the end.
+// when it is used up the largest hours go to a temporary file, sorted, from which their blocks are merged in the end; and of rows of very many
+// hours each round collects some.
 type hours struct {
 	pass      *pass
 	out       *rewritten
 	watermark int64
 	keep      time.Duration
 	// now is the latest time that the store is known to have seen.
-	now  time.Time
-	open map[layout.Hour]*hour
-	used int64
+	now    time.Time
+	rounds rounds
+	open   map[layout.Hour]*hour
+	used   int64
 	// last is the hour of the row before.
-	last *hour
+	last  *hour
+	spill spill
 }
 
 // hour is what was collected of one hour.
@@ -45,18 +43,13 @@ type hour struct {
 	h       layout.Hour
 	sorter  *block.Sorter
 	arrived time.Time
-	runs    []*run
-}
-
-// run is a sorted part of an hour in a temporary file.
-type run struct {
-	spool *spool
-	file  *block.File
+	runs    []run
 }
 
 func (p *pass) newHours(snap *catalog.Snapshot, out *rewritten) *hours {
 	h := &hours{
-		pass: p, out: out, watermark: snap.Manifest.Watermark, keep: p.keepFor(snap.Target).Time, now: snap.Date, open: map[layout.Hour]*hour{},
+		pass: p, out: out, watermark: snap.Manifest.Watermark, keep: p.keepFor(snap.Target).Time, now: snap.Date, rounds: newRounds(),
+		open: map[layout.Hour]*hour{}, spill: spill{dir: p.opts.TempDir},
 	}
 	for _, o := range out.Inputs {
 		if o.LastModified.After(h.now) {
@@ -66,15 +59,21 @@ func (p *pass) newHours(snap *catalog.Snapshot, out *rewritten) *hours {
 	return h
 }
 
-// add takes a row that arrived in an object of the given time. Rule 16: lines under the watermark are dropped, and counted.
+// add takes a row that arrived in an object of the given time, if it is the turn of its hour. Rule 16: lines under the watermark are dropped, and
+// counted.
 func (h *hours) add(ctx context.Context, row *record.Row, arrived time.Time) error {
-	h.odd(row, arrived)
+	first := h.rounds.first()
+	if first {
+		h.odd(row, arrived)
+	}
 	if h.watermark != 0 && row.Time < h.watermark {
-		h.out.odd.Dropped++
+		if first {
+			h.out.odd.Dropped++
+		}
 		return nil
 	}
-	at, err := h.of(ctx, layout.HourOf(row.Time), arrived)
-	if err != nil {
+	at, err := h.of(layout.HourOf(row.Time), arrived)
+	if at == nil || err != nil {
 		return err
 	}
 	before := at.sorter.Bytes()
@@ -82,23 +81,21 @@ func (h *hours) add(ctx context.Context, row *record.Row, arrived time.Time) err
 		return err
 	}
 	if h.used += at.sorter.Bytes() - before; h.used >= h.pass.memory {
-		return h.spill(ctx)
+		return h.relieve(ctx)
 	}
 	return nil
 }
 
-// of returns the collection of an hour.
-func (h *hours) of(ctx context.Context, at layout.Hour, arrived time.Time) (*hour, error) {
+// of returns the collection of an hour, or nil where it is not its turn.
+func (h *hours) of(at layout.Hour, arrived time.Time) (*hour, error) {
 	if h.last != nil && h.last.h == at {
 		h.last.arrived = earlier(h.last.arrived, arrived)
 		return h.last, nil
 	}
 	have := h.open[at]
 	if have == nil {
-		if len(h.open) >= maxHours {
-			if err := h.flush(ctx); err != nil {
-				return nil, err
-			}
+		if !h.rounds.take(at) {
+			return nil, nil
 		}
 		sorter, err := block.NewSorter(h.out.target, h.pass.memory/sorterShare)
 		if err != nil {
@@ -119,8 +116,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// spill takes the rows of the largest hours out of memory until half of it is free.
-func (h *hours) spill(ctx context.Context) error {
+// relieve takes the rows of the largest hours out of memory until half of it is free.
+func (h *hours) relieve(ctx context.Context) error {
 	for h.used > h.pass.memory/2 {
 		var largest *hour
 		for _, o := range h.open {
@@ -128,7 +125,7 @@ func (h *hours) spill(ctx context.Context) error {
 				largest = o
 			}
 		}
-		if err := h.toRun(ctx, largest); err != nil {
+		if err := h.toRun(largest); err != nil {
 			return err
 		}
 		if len(largest.runs) >= maxRuns {
@@ -140,32 +137,17 @@ func (h *hours) spill(ctx context.Context) error {
 	return nil
 }
 
-// toRun moves the rows of an hour to a temporary file: a block that is written fast and has no index.
-func (h *hours) toRun(ctx context.Context, o *hour) error {
-	r := &run{spool: &spool{dir: h.pass.opts.TempDir}}
-	o.runs = append(o.runs, r)
-	w, err := block.NewWriter(r.spool, h.out.target, block.Options{Level: zstd.SpeedFastest, NoIndex: true})
-	if err != nil {
-		return err
-	}
-	for row := range o.sorter.Rows() {
-		if err := w.Write(row); err != nil {
-			return fmt.Errorf("writing a run of %s: %w", o.h, err)
-		}
-	}
-	h.used -= o.sorter.Bytes()
-	o.sorter.Reset()
-	h.used += o.sorter.Bytes()
-	meta, err := w.Close()
+// toRun moves the rows of an hour to the temporary file.
+func (h *hours) toRun(o *hour) error {
+	r, err := h.spill.add(h.out.target, o.sorter.Rows())
 	if err != nil {
 		return fmt.Errorf("writing a run of %s: %w", o.h, err)
 	}
-	tail, err := r.spool.fetch(ctx, objstore.Range{Offset: meta.Size - meta.Tail, Length: meta.Tail})
-	if err != nil {
-		return err
-	}
-	r.file, err = block.OpenTail(h.out.target, tail, meta.Size)
-	return err
+	o.runs = append(o.runs, r)
+	h.used -= o.sorter.Bytes()
+	o.sorter.Reset()
+	h.used += o.sorter.Bytes()
+	return nil
 }
 
 // flush writes all hours, the newest first.
@@ -194,7 +176,7 @@ func (h *hours) write(ctx context.Context, o *hour) error {
 	h.used -= o.sorter.Bytes()
 	h.last = nil
 	delete(h.open, o.h)
-	return o.close()
+	return h.spill.drop(len(o.runs))
 }
 
 // rows writes the rows of an hour in order, from memory or from its runs.
@@ -209,7 +191,7 @@ func (h *hours) rows(ctx context.Context, o *hour, s *splitter) ([]catalog.Block
 		return s.blocks, err
 	}
 	if o.sorter.Len() > 0 {
-		if err := h.toRun(ctx, o); err != nil {
+		if err := h.toRun(o); err != nil {
 			return nil, err
 		}
 	}
@@ -217,29 +199,16 @@ func (h *hours) rows(ctx context.Context, o *hour, s *splitter) ([]catalog.Block
 	var text, size int64
 	opts := sharedReading(len(o.runs))
 	for i, r := range o.runs {
-		readers[i] = block.NewRowReader(r.file, r.spool.fetch, opts)
-		text += r.file.Meta().Text
-		size += r.spool.size
+		var err error
+		if readers[i], err = h.spill.open(ctx, h.out.target, r, opts); err != nil {
+			return nil, err
+		}
+		text += r.Text
+		size += r.Size
 	}
 	s.text, s.share = text, h.pass.share(text, size)
 	return s.merge(ctx, readers)
 }
 
-// close lets go of an hour's temporary files.
-func (o *hour) close() error {
-	var errs []error
-	for _, r := range o.runs {
-		errs = append(errs, r.spool.close())
-	}
-	o.runs = nil
-	return errors.Join(errs...)
-}
-
 // close lets go of all that was not written.
-func (h *hours) close() error {
-	var errs []error
-	for _, o := range h.open {
-		errs = append(errs, o.close())
-	}
-	return errors.Join(errs...)
-}
+func (h *hours) close() error { return h.spill.close() }

@@ -25,15 +25,20 @@ func (p *pass) rewrite(ctx context.Context, snap *catalog.Snapshot, set *rawobj.
 	}
 	h := p.newHours(snap, out)
 	defer func() { err = errors.Join(err, h.close()) }()
-	for i := range set.Len() {
-		if err := p.rewriteObject(ctx, set, i, h); errors.Is(err, record.ErrUnreadable) {
-			// Some of its rows are among the others already: quarantine it, and begin again without it.
-			return nil, p.quarantineFrom(ctx, set, i, err, quarantine)
-		} else if err != nil {
-			return nil, gone(err)
+	for more := true; more; more = h.rounds.next() {
+		for i := range set.Len() {
+			if err := p.rewriteObject(ctx, set, i, h); errors.Is(err, record.ErrUnreadable) {
+				// Some of its rows are among the others already: quarantine it, and begin again without it.
+				return nil, p.quarantineFrom(ctx, set, i, err, quarantine)
+			} else if err != nil {
+				return nil, gone(err)
+			}
+		}
+		if err := h.flush(ctx); err != nil {
+			return nil, err
 		}
 	}
-	return out, h.flush(ctx)
+	return out, nil
 }
 
 // gone turns a 404 of an input into errStale. Rule 4: an input that is missing means that another compactor has consumed it.
@@ -56,13 +61,9 @@ func (p *pass) resolve(ctx context.Context, snap *catalog.Snapshot, present, inp
 // fetchConcurrency is how many raw objects of a target are got at once.
 const fetchConcurrency = 8
 
-// rewriteObject adds the rows of one input.
+// rewriteObject adds the rows of one input, those whose turn it is. What it holds is counted in the first round.
 func (p *pass) rewriteObject(ctx context.Context, set *rawobj.Set, i int, h *hours) (err error) {
 	o := set.Object(i)
-	h.out.bytes += o.Size
-	if set.Duplicate(i) {
-		h.out.duplicates++
-	}
 	rows, err := set.Open(ctx, i)
 	if err != nil {
 		return err
@@ -71,15 +72,28 @@ func (p *pass) rewriteObject(ctx context.Context, set *rawobj.Set, i int, h *hou
 	if err := eachRow(ctx, rows, func(row *record.Row) error { return h.add(ctx, row, o.LastModified) }); err != nil {
 		return err
 	}
-	if body, ok := rows.Body(); ok && body.Length > 0 {
-		h.out.Bodies = append(h.out.Bodies, body)
+	if h.rounds.first() {
+		p.countObject(set, i, rows, h.out)
 	}
-	h.out.decoded(rows.Stats())
-	if s := rows.Stats(); s.Broken > 0 {
+	return nil
+}
+
+// countObject notes what was in an input that was read to its end.
+func (p *pass) countObject(set *rawobj.Set, i int, rows *rawobj.Rows, out *rewritten) {
+	o := set.Object(i)
+	out.bytes += o.Size
+	if set.Duplicate(i) {
+		out.duplicates++
+	}
+	if body, ok := rows.Body(); ok && body.Length > 0 {
+		out.Bodies = append(out.Bodies, body)
+	}
+	s := rows.Stats()
+	out.decoded(s)
+	if s.Broken > 0 {
 		p.opts.Logger.Warn("a raw object has lines that are no records; they are kept as they are", "key", o.Key,
 			"broken", s.Broken, "first", s.FirstBroken.Line, "reason", s.FirstBroken.Reason)
 	}
-	return nil
 }
 
 // eachRow reads rows to their end, and hands each to take, for which it is valid until take returns.

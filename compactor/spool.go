@@ -43,18 +43,27 @@ func (s *spool) Write(p []byte) (int, error) {
 }
 
 func (s *spool) toFile() error {
-	f, err := os.CreateTemp(s.dir, "lethe-block-*")
+	f, err := tempFile(s.dir)
 	if err != nil {
-		return fmt.Errorf("creating a temporary file: %w", err)
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return errors.Join(fmt.Errorf("unlinking a temporary file: %w", err), f.Close())
+		return err
 	}
 	if _, err := f.Write(s.buf.Bytes()); err != nil {
 		return errors.Join(fmt.Errorf("writing a temporary file: %w", err), f.Close())
 	}
 	s.file, s.buf = f, bytes.Buffer{}
 	return nil
+}
+
+// tempFile returns a file that has no name.
+func tempFile(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, "lethe-block-*")
+	if err != nil {
+		return nil, fmt.Errorf("creating a temporary file: %w", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(fmt.Errorf("unlinking a temporary file: %w", err), f.Close())
+	}
+	return f, nil
 }
 
 // reader returns what was written, from its start. It can seek, so a store's client may try again.
