@@ -203,8 +203,16 @@ func lengths(ms []measured) []int64 {
 // measure decodes all of an object for its identity and the digests of its beginnings of the given lengths.
 func (s *Set) measure(ctx context.Context, e *entry, marks []int64) (map[int64]string, error) {
 	slices.Sort(marks)
-	id := newIdentity(slices.Compact(marks))
-	if err := s.readAll(ctx, e, id); err != nil {
+	marks = slices.Compact(marks)
+	id := newIdentity(marks)
+	err := s.readAll(ctx, e, id, shortWindow)
+	if errors.Is(err, record.ErrWindow) {
+		s.long.Lock()
+		defer s.long.Unlock()
+		id = newIdentity(marks)
+		err = s.readAll(ctx, e, id, record.MaxWindow)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.object.Key, err)
 	}
 	e.body = s.bodyOf(e, id)
@@ -212,7 +220,7 @@ func (s *Set) measure(ctx context.Context, e *entry, marks []int64) (map[int64]s
 }
 
 // readAll decodes an object into w.
-func (s *Set) readAll(ctx context.Context, e *entry, w io.Writer) error {
+func (s *Set) readAll(ctx context.Context, e *entry, w io.Writer, window int64) error {
 	src, err := s.open(ctx, e)
 	if err != nil {
 		return err
@@ -221,7 +229,7 @@ func (s *Set) readAll(ctx context.Context, e *entry, w io.Writer) error {
 	if limit == 0 {
 		limit = record.MaxDecoded
 	}
-	return errors.Join(record.DecodeTo(w, src, limit), src.Close())
+	return errors.Join(record.DecodeTo(w, src, limit, window), src.Close())
 }
 
 // bodyOf is what is remembered of an object whose identity is known.

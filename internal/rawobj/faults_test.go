@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 
 	"lethe/internal/catalog"
 	"lethe/internal/record"
@@ -334,5 +336,60 @@ func TestTimeBehindALongLine(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// wide compresses with a window that is not decoded beside others.
+func wide(t *testing.T, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := zstd.NewWriter(&b, zstd.WithWindowSize(record.MaxWindow))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = io.WriteString(w, text); err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := record.DecodeTo(io.Discard, bytes.NewReader(b.Bytes()), record.MaxDecoded, shortWindow); !errors.Is(err, record.ErrWindow) {
+		t.Fatalf("the window is not large: %v", err)
+	}
+	return b.Bytes()
+}
+
+// Large windows of zstd are decoded one at a time, and compared like others: of small objects, and of those of which only the head is got first.
+func TestLargeWindows(t *testing.T) {
+	for _, size := range []int{200 << 10, 3 << 20} {
+		b := newBench(t)
+		text := noise(size)
+		lines := strings.Count(text, "\n")
+		b.put("a.jsonl.zst", wide(t, text))
+		b.put("b.jsonl.zst", wide(t, text+noise(100)))
+		b.put("c.jsonl", []byte(text))
+		got, _ := readSet(t, resolve(t, b.bucket, b.list(), nil, Options{Identify: true}))
+		if n := len(got["a.jsonl.zst"]); n != lines {
+			t.Errorf("%d bytes: %d lines, want %d", size, n, lines)
+		}
+		if n := len(got["b.jsonl.zst"]); n != 1 || len(got["c.jsonl"]) != 0 {
+			t.Errorf("%d bytes: the retries contribute %d and %d lines, want 1 and none", size, n, len(got["c.jsonl"]))
+		}
+	}
+}
+
+// However many objects ask for the largest window, one is held while they are compared.
+func TestLargeWindowsTakeTurns(t *testing.T) {
+	b := newBench(t)
+	for i := range 16 {
+		b.put(fmt.Sprintf("%d.jsonl.zst", i), wide(t, lines(i, i+1)+noise(200<<10)))
+	}
+	objects := b.list()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	resolve(t, b.bucket, objects, nil, Options{})
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 2*record.MaxWindow {
+		t.Errorf("%d bytes were allocated for windows of %d", took, record.MaxWindow)
 	}
 }

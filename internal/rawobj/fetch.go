@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"lethe/internal/record"
 	"lethe/objstore"
@@ -20,6 +21,8 @@ const (
 	// shortLine is how long a first line may be, in bytes, that is decoded beside others. Longer ones, which take a multiple of their length in memory,
 	// take turns.
 	shortLine = 1 << 20
+	// shortWindow is how large a window of zstd may be, in bytes, of what is decoded beside others. It is what compressors take by themselves.
+	shortWindow = 8 << 20
 )
 
 // peek gets the beginning of an object and keeps the digest of its first line, and the whole object where the budget allows it.
@@ -35,6 +38,10 @@ func (s *Set) peek(ctx context.Context, e *entry) error {
 	whole := int64(len(data)) == e.object.Size
 	id := &identity{}
 	clear, err := s.firstRow(e, bytes.NewReader(data), id)
+	if errors.Is(err, record.ErrWindow) {
+		id = &identity{}
+		clear, err = s.wideRow(e, bytes.NewReader(data), id)
+	}
 	switch {
 	case clear:
 		e.first = id.firstSum
@@ -101,12 +108,31 @@ func (s *Set) peekStream(ctx context.Context, e *entry) error {
 // otherwise there may be more of it than r has, or than is looked at here.
 func (s *Set) firstRow(e *entry, r io.Reader, id *identity) (clear bool, err error) {
 	o := s.headOptions(e, id)
-	o.MaxPhysical = shortLine
-	d, err := s.decoder(r, o)
+	o.MaxPhysical, o.MaxWindow = shortLine, shortWindow
+	d, err := decoder(&s.heads, r, o)
 	if err != nil {
 		return false, err
 	}
-	defer s.decoders.Put(d)
+	defer s.heads.Put(d)
+	return s.nextRow(e, d, id)
+}
+
+// wideRow does the same with a window of any size, for one object at a time.
+func (s *Set) wideRow(e *entry, r io.Reader, id *identity) (clear bool, err error) {
+	s.long.Lock()
+	defer s.long.Unlock()
+	if s.wide == nil {
+		s.wide = new(record.Decoder)
+	}
+	o := s.headOptions(e, id)
+	o.MaxPhysical = shortLine
+	if err := s.wide.Reset(r, o); err != nil {
+		return false, err
+	}
+	return s.nextRow(e, s.wide, id)
+}
+
+func (s *Set) nextRow(e *entry, d *record.Decoder, id *identity) (clear bool, err error) {
 	var row record.Row
 	if err = d.Next(&row); err != nil {
 		return false, err
@@ -115,7 +141,7 @@ func (s *Set) firstRow(e *entry, r io.Reader, id *identity) (clear bool, err err
 	return d.Stats().Broken == 0 && id.firstSum != "", nil
 }
 
-// longRow does the same with a first line of any length, for one object at a time, and keeps nothing of the memory that it takes.
+// longRow does the same with a first line of any length too, for one object at a time, and keeps nothing of the memory that it takes.
 func (s *Set) longRow(e *entry, r io.Reader, id *identity) error {
 	s.long.Lock()
 	defer s.long.Unlock()
@@ -135,11 +161,11 @@ func (s *Set) headOptions(e *entry, id *identity) record.DecoderOptions {
 	return record.DecoderOptions{Target: s.opts.Target, Arrived: e.object.LastModified, Tee: id, MaxDecoded: s.opts.MaxDecoded}
 }
 
-// decoder takes one from the pool.
-func (s *Set) decoder(r io.Reader, o record.DecoderOptions) (*record.Decoder, error) {
-	d, _ := s.decoders.Get().(*record.Decoder)
+// decoder takes one from a pool.
+func decoder(pool *sync.Pool, r io.Reader, o record.DecoderOptions) (*record.Decoder, error) {
+	d, _ := pool.Get().(*record.Decoder)
 	if err := d.Reset(r, o); err != nil {
-		s.decoders.Put(d)
+		pool.Put(d)
 		return nil, err
 	}
 	return d, nil

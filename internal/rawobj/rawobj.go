@@ -96,8 +96,10 @@ type Set struct {
 	entries  []*entry
 	arrived  map[string]time.Time // earliest LastModified by first line
 	akin     map[string]bool      // consumed objects that begin with the same line as an entry
-	decoders sync.Pool            // of *record.Decoder
-	long     sync.Mutex           // held while a long first line is in memory
+	heads    sync.Pool            // of *record.Decoder, for windows up to shortWindow
+	decoders sync.Pool            // of *record.Decoder, which hold the largest window that they have seen
+	long     sync.Mutex           // held while a long first line, or a large window, is in memory
+	wide     *record.Decoder      // of large windows; long guards it
 
 	mu sync.Mutex // guards the entries' data
 }
@@ -130,7 +132,8 @@ func Resolve(ctx context.Context, bucket objstore.Reader, objects []objstore.Obj
 		return nil, err
 	}
 	s := &Set{bucket: bucket, opts: o, entries: make([]*entry, len(objects))}
-	s.decoders.New = func() any { return new(record.Decoder) }
+	s.heads.New = func() any { return new(record.Decoder) }
+	s.decoders.New = s.heads.New
 	sorted := slices.SortedFunc(slices.Values(objects), Compare)
 	for i, obj := range sorted {
 		s.entries[i] = &entry{object: obj}
@@ -143,6 +146,10 @@ func Resolve(ctx context.Context, bucket objstore.Reader, objects []objstore.Obj
 	})
 	if err != nil {
 		return nil, err
+	}
+	if s.wide != nil {
+		s.decoders.Put(s.wide) // for the rows
+		s.wide = nil
 	}
 	if memory, err = s.withSealed(ctx, memory); err != nil {
 		return nil, err

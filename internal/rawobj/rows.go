@@ -41,7 +41,7 @@ func (s *Set) Open(ctx context.Context, i int) (*Rows, error) {
 		r.id = newIdentity(nil)
 		o.Tee = r.id
 	}
-	if r.dec, err = s.decoder(src, o); err != nil {
+	if r.dec, err = decoder(&s.decoders, src, o); err != nil {
 		return nil, fmt.Errorf("%s: %w", e.object.Key, errors.Join(err, src.Close()))
 	}
 	r.src = src

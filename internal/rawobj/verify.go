@@ -52,7 +52,7 @@ func (s *Set) verifyOnce(ctx context.Context, e *entry) ([]byte, error) {
 		return nil, err
 	}
 	c := &counted{r: src, sum: sha256.New()}
-	err = record.DecodeTo(io.Discard, c, s.opts.MaxDecoded)
+	err = record.DecodeTo(io.Discard, c, s.opts.MaxDecoded, record.MaxWindow)
 	if err == nil || errors.Is(err, record.ErrUnreadable) {
 		if _, rest := io.Copy(io.Discard, c); rest != nil {
 			err = rest // not all of it arrived

@@ -15,6 +15,9 @@ import (
 // grows beyond the limit. An error of the transport never wraps it and is returned as it is.
 var ErrUnreadable = errors.New("object cannot be decoded")
 
+// ErrWindow marks, beside ErrUnreadable, a zstd frame that asks for a larger window than the options allow.
+var ErrWindow = errors.New("the zstd window is too large")
+
 // AtEnd is true for io.EOF itself, the end of what was read. An io.EOF that is wrapped is a failure below, as of a connection, and
 // must never pass for the end.
 func AtEnd(err error) bool {
@@ -22,9 +25,10 @@ func AtEnd(err error) bool {
 }
 
 const (
-	// maxZstdWindow bounds what a zstd frame may ask for. It is what the zstd tool needs up to level 19, four times over.
-	maxZstdWindow = 32 << 20
-	sourceBuffer  = 32 << 10
+	// MaxWindow is the largest window that a zstd frame may ask for, in bytes. It is what the zstd tool needs up to level 19, four times over.
+	MaxWindow    = 32 << 20
+	minWindow    = 1 << 10 // of the format
+	sourceBuffer = 32 << 10
 )
 
 var (
@@ -35,13 +39,15 @@ var (
 // body yields the decoded bytes of an object. It knows the compression by the first bytes and by nothing else, for agents put
 // plain bodies under names that end in .gz. Several gzip members or zstd frames in a row are one body.
 type body struct {
-	src  source
-	in   *bufio.Reader
-	gz   *gzip.Reader
-	zs   *zstd.Decoder
-	out  io.Reader
-	left int64
-	max  int64
+	src source
+	in  *bufio.Reader
+	gz  *gzip.Reader
+	zs  *zstd.Decoder
+	// window is the largest that zs takes.
+	window uint64
+	out    io.Reader
+	left   int64
+	max    int64
 }
 
 // source remembers the error of the transport, to tell it from one of the decoder.
@@ -58,8 +64,8 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// reset makes the body read from r, at most limit decoded bytes.
-func (b *body) reset(r io.Reader, limit int64) error {
+// reset makes the body read from r, at most limit decoded bytes, and windows of zstd up to so many bytes.
+func (b *body) reset(r io.Reader, limit, window int64) error {
 	b.src = source{r: r}
 	b.left, b.max, b.out = limit, limit, nil
 	if b.in == nil {
@@ -75,7 +81,7 @@ func (b *body) reset(r io.Reader, limit int64) error {
 	case bytes.HasPrefix(head, gzipMagic):
 		err = b.openGzip()
 	case bytes.Equal(head, zstdMagic):
-		err = b.openZstd()
+		err = b.openZstd(uint64(window))
 	default:
 		b.out = b.in
 		return nil
@@ -94,10 +100,14 @@ func (b *body) openGzip() error {
 	return b.gz.Reset(b.in)
 }
 
-func (b *body) openZstd() (err error) {
+func (b *body) openZstd(window uint64) (err error) {
+	if b.zs != nil && b.window != window {
+		b.zs.Close()
+		b.zs = nil
+	}
 	if b.zs == nil {
-		b.zs, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(maxZstdWindow))
+		b.window = window
+		b.zs, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window))
 		if err != nil {
 			return err
 		}
@@ -135,6 +145,8 @@ func (b *body) classify(err error) error {
 		return err
 	case b.src.err != nil:
 		return b.src.err
+	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		return fmt.Errorf("%w: %w: %w", ErrUnreadable, ErrWindow, err)
 	}
 	return fmt.Errorf("%w: %w", ErrUnreadable, err)
 }
@@ -148,11 +160,12 @@ func (b *body) release() {
 	b.src, b.out = source{r: bytes.NewReader(nil)}, nil
 }
 
-// DecodeTo writes the decoded body of an object to w, at most limit bytes of it. Errors are those of Decoder.Next.
-func DecodeTo(w io.Writer, r io.Reader, limit int64) error {
+// DecodeTo writes the decoded body of an object to w, at most limit bytes of it, where no window of zstd is larger than window bytes. Errors are
+// those of Decoder.Next.
+func DecodeTo(w io.Writer, r io.Reader, limit, window int64) error {
 	var b body
 	defer b.release()
-	if err := b.reset(r, limit); err != nil {
+	if err := b.reset(r, limit, window); err != nil {
 		return err
 	}
 	_, err := io.Copy(w, &b)

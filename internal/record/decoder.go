@@ -35,6 +35,9 @@ type DecoderOptions struct {
 	MaxPhysical int
 	// MaxDecoded is how long the decoded body may be, in bytes; 0 means the constant MaxDecoded. A longer one is unreadable.
 	MaxDecoded int64
+	// MaxWindow is how large a window a zstd frame may ask for, in bytes, from 1 KiB to the constant MaxWindow, which 0 means. The decoder holds
+	// that much. A frame that asks for more is unreadable, with an error that wraps ErrWindow too.
+	MaxWindow int64
 	// Skip leaves out the lines that end within the first Skip decoded bytes, for an earlier object has brought them. Their times and
 	// numbers count all the same, so what follows is decoded as if they had been returned.
 	Skip int64
@@ -52,6 +55,9 @@ func (o *DecoderOptions) check() error {
 	if o.MaxDecoded == 0 {
 		o.MaxDecoded = MaxDecoded
 	}
+	if o.MaxWindow == 0 {
+		o.MaxWindow = MaxWindow
+	}
 	switch {
 	case o.Target.Kind != layout.Pod && o.Target.Kind != layout.Node:
 		return fmt.Errorf("%w: the target's kind is %q", ErrOptions, o.Target.Kind)
@@ -59,6 +65,8 @@ func (o *DecoderOptions) check() error {
 		return fmt.Errorf("%w: MaxLine is %d, it must be from %d to %d", ErrOptions, o.MaxLine, minLine, MaxPhysicalLine)
 	case o.MaxPhysical < minLine || o.MaxPhysical > MaxPhysicalLine:
 		return fmt.Errorf("%w: MaxPhysical is %d, it must be from %d to %d", ErrOptions, o.MaxPhysical, minLine, MaxPhysicalLine)
+	case o.MaxWindow < minWindow || o.MaxWindow > MaxWindow:
+		return fmt.Errorf("%w: MaxWindow is %d, it must be from %d to %d", ErrOptions, o.MaxWindow, minWindow, MaxWindow)
 	case o.MaxDecoded < 0 || o.Skip < 0:
 		return fmt.Errorf("%w: MaxDecoded is %d and Skip %d, neither may be negative", ErrOptions, o.MaxDecoded, o.Skip)
 	}
@@ -84,7 +92,7 @@ type Broken struct {
 }
 
 // Decoder turns the body of a raw object into rows: JSON lines, plain, gzip or zstd. docs/raw.md describes what it takes from a
-// record. It holds at most about twice DecoderOptions.MaxPhysical bytes and what zstd needs for a window of 32 MiB. It is not safe
+// record. It holds at most about twice DecoderOptions.MaxPhysical bytes and DecoderOptions.MaxWindow. It is not safe
 // for concurrent use.
 type Decoder struct {
 	opts  DecoderOptions
@@ -117,7 +125,7 @@ func (d *Decoder) Reset(r io.Reader, o DecoderOptions) error {
 	}
 	d.opts, d.stats, d.node = o, Stats{}, ""
 	d.last = o.Arrived.UnixNano()
-	if err := d.body.reset(r, o.MaxDecoded); err != nil {
+	if err := d.body.reset(r, o.MaxDecoded, o.MaxWindow); err != nil {
 		return err
 	}
 	d.lines.reset(&d.body, o.Tee, o.MaxPhysical)
