@@ -41,6 +41,20 @@ func (f forgetful) Put(ctx context.Context, key string, body io.Reader, size int
 	return f.Bucket.Put(ctx, key, bytes.NewReader(data), int64(len(data)), c)
 }
 
+// memory is how a fault test runs: with digests remembered, and agents that send again; or with none, and none that do.
+type memory struct {
+	name    string
+	retries bool
+	wrap    func(objstore.Bucket) objstore.Bucket
+}
+
+func memories() []memory {
+	return []memory{
+		{"remembering", true, func(b objstore.Bucket) objstore.Bucket { return b }},
+		{"forgetting", false, func(b objstore.Bucket) objstore.Bucket { return forgetful{b} }},
+	}
+}
+
 // busyOptions make a pass do all that a pass can do on what busyWorld holds.
 func busyOptions(o *Options) {
 	o.FanIn = 2
@@ -103,14 +117,7 @@ func (w *world) checkEither(when string) {
 // A compactor dies at each of its calls, before it, after it, or with its reply lost now or for later; or lives on after the call failed.
 // Whatever happens a query sees every line once, and the passes after it leave only what is live.
 func TestCrashAnywhere(t *testing.T) {
-	for _, tc := range []struct {
-		name    string
-		retries bool
-		wrap    func(objstore.Bucket) objstore.Bucket
-	}{
-		{"remembering", true, func(b objstore.Bucket) objstore.Bucket { return b }},
-		{"forgetting", false, func(b objstore.Bucket) objstore.Bucket { return forgetful{b} }},
-	} {
+	for _, tc := range memories() {
 		t.Run(tc.name, func(t *testing.T) {
 			base := busyWorld(t, tc.retries, tc.wrap)
 			w := base.clone()

@@ -53,14 +53,8 @@ var meddling = []meddle{
 
 // A compactor is stopped before each of its calls, and goes on after others have done all that they can do. Whatever it knows by then is old.
 func TestStoppedAnywhere(t *testing.T) {
-	for name, tc := range map[string]struct {
-		retries bool
-		wrap    func(objstore.Bucket) objstore.Bucket
-	}{
-		"remembering": {true, func(b objstore.Bucket) objstore.Bucket { return b }},
-		"forgetting":  {false, func(b objstore.Bucket) objstore.Bucket { return forgetful{b} }},
-	} {
-		t.Run(name, func(t *testing.T) {
+	for _, tc := range memories() {
+		t.Run(tc.name, func(t *testing.T) {
 			base := busyWorld(t, tc.retries, tc.wrap)
 			w := base.clone()
 			quiet := objtest.NewFaults(tc.wrap(w.mem), 2, func(objtest.Call) objtest.Fault { return objtest.None })
@@ -102,46 +96,70 @@ func stopped(t *testing.T, w *world, wrap func(objstore.Bucket) objstore.Bucket,
 
 // A reader is stopped before each of its calls in the same way: its answer is complete and without doubles, or it plans again.
 func TestReaderStoppedAnywhere(t *testing.T) {
-	keep := func(b objstore.Bucket) objstore.Bucket { return b }
-	base := busyWorld(t, true, keep)
-	for i := 1; ; i++ {
-		done := false
-		for _, m := range meddling {
-			w := base.clone()
-			var calls atomic.Int64 // a reader gets several objects at once
-			b := objtest.NewHooks(w.mem, objtest.Hooks{PageSize: 2, Before: func(_ context.Context, c objtest.Call) error {
-				if calls.Add(1); c.N == i {
-					m.do(t, w, w.mem)
+	for _, tc := range memories() {
+		t.Run(tc.name, func(t *testing.T) {
+			base := busyWorld(t, tc.retries, tc.wrap)
+			for i := 1; ; i++ {
+				reached := false
+				for _, m := range meddling {
+					reached = readerStopped(t, base.clone(), tc, m, i) || reached
 				}
-				return nil
-			}})
-			before := w.retained()
-			rows, err := readAll(t.Context(), b)
-			if err != nil {
-				t.Fatal(err)
-			}
-			done = calls.Load() < int64(i)
-			got := map[string]int{}
-			for _, r := range rows {
-				if got[r.text]++; got[r.text] > 1 {
-					t.Fatalf("%s before call %d of a reader: %q comes twice", m.name, i, r.text)
+				if !reached {
+					return
 				}
 			}
-			for text := range before {
-				if got[text] == 0 {
-					t.Fatalf("%s before call %d of a reader: %q is missing", m.name, i, text)
-				}
-			}
+		})
+	}
+}
+
+// readerStopped meddles before the i-th call of a reader; it is false where there is none.
+func readerStopped(t *testing.T, w *world, tc memory, m meddle, i int) bool {
+	t.Helper()
+	var calls atomic.Int64 // a reader gets several objects at once
+	b := objtest.NewHooks(w.mem, objtest.Hooks{PageSize: 2, Before: func(_ context.Context, c objtest.Call) error {
+		if calls.Add(1); c.N == i {
+			m.do(t, w, tc.wrap(w.mem))
 		}
-		if done {
-			return
+		return nil
+	}})
+	must := w.retained()
+	rows, err := readAll(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, r := range rows {
+		got[r.text]++
+	}
+	checkOnce(t, fmt.Sprintf("%s before call %d of a reader", m.name, i), got, must)
+	return calls.Load() >= int64(i)
+}
+
+// checkOnce checks that nothing came twice, and that all came that must.
+func checkOnce(t *testing.T, when string, got map[string]int, must map[string]string) {
+	t.Helper()
+	for text, n := range got {
+		if n > 1 {
+			t.Fatalf("%s: %q comes %d times", when, text, n)
+		}
+	}
+	for text := range must {
+		if got[text] == 0 {
+			t.Fatalf("%s: %q is missing", when, text)
 		}
 	}
 }
 
 // b0 is put; a sweeper lists it and reads the manifest; its compactor swaps it in; the sweeper must not delete it any more.
 func TestSweepIsFenced(t *testing.T) {
+	for _, tc := range memories() {
+		t.Run(tc.name, func(t *testing.T) { sweepIsFenced(t, tc.wrap) })
+	}
+}
+
+func sweepIsFenced(t *testing.T, wrap func(objstore.Bucket) objstore.Bucket) {
 	w := newWorld(t)
+	w.mem = wrap(w.mem)
 	w.upload(shop, "a", linesAt("a", epoch, 3))
 	w.run(nil)
 	w.upload(shop, "b", linesAt("b", epoch, 3))
@@ -185,7 +203,14 @@ func TestSweepIsFenced(t *testing.T) {
 // A request that was lost lands when the world has moved on: an old swap fails, for no ETag comes twice; an old put of a raw object lands while its
 // name is still remembered.
 func TestOldRequests(t *testing.T) {
+	for _, tc := range memories() {
+		t.Run(tc.name, func(t *testing.T) { oldRequests(t, tc.wrap) })
+	}
+}
+
+func oldRequests(t *testing.T, wrap func(objstore.Bucket) objstore.Bucket) {
 	w := newWorld(t)
+	w.mem = wrap(w.mem)
 	key := w.upload(shop, "a", linesAt("a", epoch, 3))
 	body := w.get(key)
 	isSwap := func(c objtest.Call) objtest.Fault {
