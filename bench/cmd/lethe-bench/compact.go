@@ -7,10 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"runtime"
-	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -135,24 +131,9 @@ func (c *counter) Write(p []byte) (int, error) {
 }
 
 func (r *compaction) run(ctx context.Context, binary, address string, procs int) error {
-	cmd := exec.CommandContext(ctx, binary, "--bucket", address, "compact", "--retention.time", "100y")
-	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(procs))
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	began := time.Now()
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s compact: %w", binary, err)
-	}
-	r.Seconds = time.Since(began).Seconds()
-	r.CPUSeconds = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return fmt.Errorf("the peak memory of a process: %w", errors.ErrUnsupported)
-	}
-	r.PeakBytes = usage.Maxrss
-	if runtime.GOOS != "darwin" { // which counts in bytes, and the others in KiB
-		r.PeakBytes *= 1024
-	}
-	return nil
+	u, err := runMeasured(ctx, procs, binary, "--bucket", address, "compact", "--retention.time", "100y")
+	r.Seconds, r.CPUSeconds, r.PeakBytes = u.took.Seconds(), u.cpu.Seconds(), u.peak
+	return err
 }
 
 // measure adds up the live blocks, and makes sure that they have all the lines.

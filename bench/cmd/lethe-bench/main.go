@@ -25,7 +25,7 @@ func main() {
 func newApp() *cli.App {
 	return &cli.App{
 		Name: "lethe-bench", Usage: "make logs, and compare how they are searched and compacted, by servers and as functions",
-		Commands:        []*cli.Command{genCommand(), runCommand(), loadCommand(), compactCommand(), coldStartCommand(), functionsCommand(), monthCommand()},
+		Commands:        []*cli.Command{genCommand(), runCommand(), loadCommand(), compactCommand(), hostileCommand(), coldStartCommand(), functionsCommand(), monthCommand()},
 		HideHelpCommand: true,
 	}
 }

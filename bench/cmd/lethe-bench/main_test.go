@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"lethe/internal/commandtest"
 	"lethe/objstore"
 	"lethe/objstore/filestore"
 )
@@ -54,6 +55,18 @@ func TestBacklogAndTheRestAreAll(t *testing.T) {
 	}
 }
 
+// Uploads of a bad shape are compacted in little memory, and each line is there once; `lethe-bench hostile` does so with a gigabyte of each shape.
+func TestHostileUploads(t *testing.T) {
+	binary := string(commandtest.Build(t))
+	args := []string{"hostile", "--binary", binary, "--mb", "8", "--shape", "window", "--shape", "bomb", "--shape", "pods", "--shape", "long-lines"}
+	if err := runApp(t, append(args, "--max-mib", "160")...); err != nil {
+		t.Error(err)
+	}
+	if err := runApp(t, append(args, "--max-mib", "1")...); err == nil || !strings.Contains(err.Error(), "over 1") {
+		t.Errorf("the bound was not looked at: %v", err)
+	}
+}
+
 func TestWhatCannotBe(t *testing.T) {
 	dir := t.TempDir()
 	full := filepath.Join(dir, "full")
@@ -77,6 +90,7 @@ func TestWhatCannotBe(t *testing.T) {
 		"scheme \"ftp\"":     "gen --lines 10 --bucket ftp://x",
 		"flag provided but":  "gen --colour red",
 		"\"text\" not set":   "run",
+		"no shape \"none\"":  "hostile --shape none",
 		"--runs is at least": "coldstart --lines 10 --runs 0",
 		"no such file":       "coldstart --lines 10 --binary " + filepath.Join(dir, "none"),
 		"a plain endpoint":   "month --bucket " + dir,
