@@ -100,7 +100,7 @@ func (c *counter) count(s *series, b *Batch) error {
 
 // visitStages sends each line through the stages, which decide its series.
 func (c *counter) visitStages(ctx context.Context, b *Batch) error {
-	entry := pipeline.NewEntry(c.scope)
+	entry := pipeline.NewEntry(ctx, c.scope)
 	base := batchLabels{b}
 	var key []byte
 	for i, t := range b.Times {
@@ -108,11 +108,12 @@ func (c *counter) visitStages(ctx context.Context, b *Batch) error {
 		if slot < 0 {
 			continue
 		}
+		entry.Reset(b.Logs[i], t, base)
+		kept := c.node.sel.run.Process(entry)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		entry.Reset(b.Logs[i], t, base)
-		if !c.node.sel.run.Process(entry) {
+		if !kept {
 			continue
 		}
 		v := float64(len(entry.Line))

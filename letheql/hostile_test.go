@@ -3,9 +3,11 @@ package letheql_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 	"testing"
+	"time"
 
 	"lethe/internal/record"
 	"lethe/letheql"
@@ -101,5 +103,62 @@ func TestStagesEndWithTheContext(t *testing.T) {
 		if !errors.Is(err, context.Canceled) || rows > 10 {
 			t.Errorf("%s: %v after %d rows", query, err, rows)
 		}
+	}
+}
+
+// slowExpression is within the limits, and looks at each byte some thousands of times.
+var slowExpression = "(?:" + strings.Repeat("(?:a|b)*c?", 350) + "z)"
+
+// A stage over a long line ends with the time of the query.
+func TestExpressionsEndWithTheContext(t *testing.T) {
+	text := `{"x":"` + strings.Repeat("ab", 400_000) + `"}`
+	src := podLines(1, "a")
+	src.Pod[0].Log = []byte(text)
+	engine := newEngine(t, src, letheql.Options{Timeout: 50 * time.Millisecond})
+	for name, stages := range map[string]string{
+		"regexp": `regexp "(?P<y>` + slowExpression + `)"`, "line filter": `decolorize |~ "` + slowExpression + `"`, "label filter": `json | x=~"` + slowExpression + `"`, "drop": `json | drop x!~"` + slowExpression + `" | x="y"`,
+		"replace": `line_format "{{ regexReplaceAll ` + "`" + slowExpression + "`" + ` __line__ ` + "``" + ` }}"`, "count": `label_format n="{{ count ` + "`(?:a.*z|b)`" + ` __line__ }}"`,
+		"many stages": "json" + strings.Repeat(" | json", 5000),
+	} {
+		for _, query := range []string{"pod{} | " + stages, "sum(count_over_time(pod{} | " + stages + " [1m]))"} {
+			done := make(chan error, 1)
+			go func() {
+				_, err := engine.Query(t.Context(), letheql.Request{Query: query, Time: noon, Now: noon})
+				done <- err
+			}()
+			select {
+			case err := <-done:
+				if !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%s: %v", name, err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%s goes on", name)
+			}
+		}
+	}
+}
+
+// What an expression may cost is known before a line is read, and the error says where it stands.
+func TestExpressionsAreBounded(t *testing.T) {
+	long, steps := strings.Repeat("x", 5000), strings.Repeat("[ab]{900}", 20)
+	const tooLong = "an expression has 5000 bytes, the limit is 4096"
+	tooMany := fmt.Sprintf("the expression %q needs 18002 steps, the limit is 10000", steps[:60])
+	for query, want := range map[string]string{
+		`pod{} |~ "` + long + `"`:                               "1:10: parse error: " + tooLong,
+		`pod{} |= "a" !~ "b" or "` + steps + `"`:                "1:24: parse error: " + tooMany,
+		`pod{} | regexp "(?P<x>` + long[:4993] + `)"`:           "1:16: parse error: regexp: " + tooLong,
+		`pod{} | line_format "x" |~ "` + long + `"`:             "1:28: parse error: " + tooLong,
+		`pod{} | json | x=~"` + long + `"`:                      "1:19: parse error: " + tooLong,
+		`pod{} | json | drop x=~"` + steps + `"`:                "1:24: parse error: " + tooMany,
+		`pod{} | decolorize` + strings.Repeat(` |= "a"`, 101):   "1:720: parse error: a selector has more than 100 line filters",
+		`pod{}` + strings.Repeat(` |= "a" | json | x="y"`, 101): "parse error: a selector has more than 100 line filters",
+	} {
+		_, err := letheql.Parse(query)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40s…: %.100v, want %s", query, err, want)
+		}
+	}
+	if _, err := letheql.Parse(`pod{} | decolorize` + strings.Repeat(` |= "a"`, 100)); err != nil {
+		t.Error(err)
 	}
 }

@@ -204,7 +204,7 @@ func (l *lifter) chain() error {
 		c.afterRange = true
 	}
 	p := &stageParser{src: l.src, i: l.i, operators: l.operators}
-	end := l.i
+	end, filters := l.i, 0
 	for {
 		stage, err := p.next()
 		if err != nil {
@@ -212,6 +212,11 @@ func (l *lifter) chain() error {
 		}
 		if stage == nil {
 			break
+		}
+		if _, ok := stage.(*pipeline.LineFilter); ok {
+			if filters++; filters > MaxFilters {
+				return errorAt(l.src, skipSpace(l.src, end), "a selector has more than %d line filters", MaxFilters)
+			}
 		}
 		c.stages = append(c.stages, stage)
 		end = p.i

@@ -185,7 +185,7 @@ func (e *Engine) rows(ctx context.Context, lq *logQuery, stats *Stats) iter.Seq2
 		if len(lq.run) == 0 {
 			q.Limit = lq.limit
 		}
-		entry := pipeline.NewEntry(&pipeline.Scope{Reserved: reservedIn(q.Kind)})
+		entry := pipeline.NewEntry(ctx, &pipeline.Scope{Reserved: reservedIn(q.Kind)})
 		n := 0
 		for row, err := range e.src.Lines(ctx, q, stats) {
 			if err != nil {
@@ -194,13 +194,14 @@ func (e *Engine) rows(ctx context.Context, lq *logQuery, stats *Stats) iter.Seq2
 			}
 			out := LogRow{Row: row}
 			if len(lq.run) > 0 {
+				entry.Reset(row.Log, row.Time, &out.Row)
+				kept := lq.run.Process(entry)
 				// The source looks at the context where it fetches; stages may take long over what is there.
 				if err := ctx.Err(); err != nil {
 					yield(LogRow{}, causeOf(ctx, err))
 					return
 				}
-				entry.Reset(row.Log, row.Time, &out.Row)
-				if !lq.run.Process(entry) {
+				if !kept {
 					continue
 				}
 				out.Log, out.Extracted = entry.Line, extracted(entry)

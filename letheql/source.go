@@ -101,6 +101,9 @@ const (
 	NotMatches
 )
 
+// MaxFilters is the greatest number of line filters of a selector.
+const MaxFilters = 100
+
 // LineFilter keeps the lines that contain Text (or match it as an RE2 expression, unanchored), or those that do not.
 type LineFilter struct {
 	Op   FilterOp

@@ -2,24 +2,22 @@ package linefilter
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"regexp/syntax"
 	"slices"
 
+	"lethe/internal/regex"
 	"lethe/letheql"
 )
 
 // Limits of a chain.
 const (
 	// MaxFilters of a chain.
-	MaxFilters = 100
-	// MaxText is the longest text of a filter in bytes, MaxExpression that of an expression.
-	MaxText       = 64 << 10
-	MaxExpression = 4 << 10
-	// maxProgram bounds the compiled size of an expression, in instructions of Go's regexp.
-	maxProgram = 10_000
+	MaxFilters = letheql.MaxFilters
+	// MaxText is the longest text of a filter in bytes. Expressions have the limits of package regex.
+	MaxText = 64 << 10
 )
 
 // Chain is a compiled chain of line filters, all of which must hold. It is immutable and safe for concurrent use.
@@ -43,8 +41,8 @@ type filter struct {
 
 // tester decides what no search proves.
 type tester interface {
-	// lend returns a test of lines for one goroutine, which calls done when it is through.
-	lend() (test func(line []byte) bool, done func())
+	// lend returns a test of lines for one goroutine, which calls done when it is through. It says anything where the context has ended.
+	lend(ctx context.Context) (test func(line []byte) bool, done func())
 }
 
 // Compile compiles filters. Errors are of type *letheql.Error and say which filter cannot be used and why.
@@ -113,27 +111,16 @@ func userError(format string, args ...any) error {
 
 // compileExpression finds the cheapest search that equals the expression, else one that candidates for it pass.
 func compileExpression(text string) (link, error) {
-	if len(text) > MaxExpression {
-		return link{}, userError("an expression has %d bytes, the limit is %d", len(text), MaxExpression)
-	}
-	tree, err := syntax.Parse(text, syntax.Perl)
+	tree, _, err := regex.Check(text)
 	if err != nil {
 		return link{}, expressionError(err)
-	}
-	tree = tree.Simplify()
-	prog, err := syntax.Compile(tree)
-	if err != nil {
-		return link{}, expressionError(err)
-	}
-	if len(prog.Inst) > maxProgram {
-		return link{}, userError("the expression %.60q needs %d steps, the limit is %d", text, len(prog.Inst), maxProgram)
 	}
 	short := strip(tree)
 	known := analyze(short)
 	if l, ok := compileExact(short, known); ok {
 		return l, nil
 	}
-	re, err := regexp.Compile(text)
+	re, err := regex.Compile(text)
 	if err != nil {
 		return link{}, expressionError(err)
 	}
@@ -142,7 +129,8 @@ func compileExpression(text string) (link, error) {
 	if l.find == nil {
 		l.find = newSequence(short)
 	}
-	if prog, err = syntax.Compile(short); err != nil {
+	prog, err := syntax.Compile(short)
+	if err != nil {
 		return link{}, expressionError(err)
 	}
 	l.test = newExpression(re, prog)
@@ -158,7 +146,7 @@ func expressionError(err error) error {
 	if errors.As(err, &s) {
 		return userError("invalid expression: %s: `%s`", s.Code, s.Expr)
 	}
-	return userError("invalid expression: %v", err)
+	return userError("%v", err)
 }
 
 // prefilter returns the search for the best of what a line needs, and searches for the rest. What nearly every line has is left out.
@@ -274,7 +262,7 @@ func (c *Chain) Match(line []byte) bool {
 		return false
 	}
 	for i := range c.filters {
-		p, done := c.filters[i].prover()
+		p, done := c.filters[i].prover(context.Background())
 		holds := p.holds(line)
 		if done(); !holds {
 			return false
@@ -292,11 +280,11 @@ type prover struct {
 }
 
 // prover returns one, and what ends its work.
-func (f *filter) prover() (*prover, func()) {
+func (f *filter) prover(ctx context.Context) (*prover, func()) {
 	if f.test == nil {
 		return &prover{filter: f}, func() {}
 	}
-	test, done := f.test.lend()
+	test, done := f.test.lend(ctx)
 	return &prover{filter: f, test: test}, done
 }
 

@@ -1,21 +1,23 @@
 package linefilter
 
 import (
+	"context"
 	"encoding/binary"
-	"regexp"
 	"regexp/syntax"
 	"slices"
 	"sort"
 	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"lethe/internal/regex"
 )
 
 // expression tells whether a line matches, as Go's regexp does, which keeps track of where a match lies and so is slow. It runs the
 // same program as a deterministic automaton whose states are made when they are first needed. Where an expression has too many of them
 // it is left to Go's regexp.
 type expression struct {
-	re   *regexp.Regexp
+	re   *regex.Expression
 	prog *syntax.Prog
 	// bounds start the classes of runes from utf8.RuneSelf on that no instruction tells apart.
 	bounds []rune
@@ -38,7 +40,7 @@ const (
 )
 
 // newExpression takes what syntax.Compile has made of the expression, or of one that matches the same lines.
-func newExpression(re *regexp.Regexp, prog *syntax.Prog) *expression {
+func newExpression(re *regex.Expression, prog *syntax.Prog) *expression {
 	e := &expression{re: re, prog: prog, matched: &state{}}
 	e.classify()
 	e.free.New = func() any { return &automaton{e: e} }
@@ -80,19 +82,19 @@ func (e *expression) class(r rune) int {
 }
 
 // lend implements tester.
-func (e *expression) lend() (func(line []byte) bool, func()) {
+func (e *expression) lend(ctx context.Context) (func(line []byte) bool, func()) {
 	a := e.free.Get().(*automaton)
-	return a.matches, func() { e.free.Put(a) }
+	return func(line []byte) bool { return a.matches(ctx, line) }, func() { e.free.Put(a) }
 }
 
 // matches tells whether the expression matches somewhere in a line.
-func (a *automaton) matches(line []byte) bool {
+func (a *automaton) matches(ctx context.Context, line []byte) bool {
 	if !a.gaveUp {
 		if found, ok := a.match(line); ok {
 			return found
 		}
 	}
-	return a.e.re.Match(line)
+	return a.e.re.Match(ctx, line)
 }
 
 // state is a set of places in the program, before the rune that is read next.

@@ -2,6 +2,7 @@ package linefilter
 
 import (
 	"bytes"
+	"context"
 	"regexp/syntax"
 	"slices"
 )
@@ -60,7 +61,7 @@ func newAnchored(lits []lit, begin, end bool) *anchored {
 }
 
 // lend implements tester.
-func (a *anchored) lend() (func([]byte) bool, func()) { return a.match, func() {} }
+func (a *anchored) lend(context.Context) (func([]byte) bool, func()) { return a.match, func() {} }
 
 func (a *anchored) match(line []byte) bool {
 	for _, t := range a.texts {

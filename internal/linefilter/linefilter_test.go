@@ -2,13 +2,16 @@ package linefilter
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"lethe/internal/regex"
 	"lethe/letheql"
 )
 
@@ -224,12 +227,37 @@ func TestAutomatonGivesUp(t *testing.T) {
 	}
 }
 
+// TestLongLineEndsWithTheContext: a line that is left to Go's regexp is not searched to its end.
+func TestLongLineEndsWithTheContext(t *testing.T) {
+	c, err := Compile([]letheql.LineFilter{{Op: letheql.Matches, Text: `a[ab]{900}c[ab]{900}a[ab]{900}c[ab]{900}a`}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(5, 5))
+	line := make([]byte, 1<<20)
+	for i := range line {
+		line[i] = "ab"[r.IntN(2)]
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- c.Search(ctx, line, []uint32{0, uint32(len(line))}, Full(1)) }()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the search goes on")
+	}
+}
+
 func TestLimits(t *testing.T) {
 	long := strings.Repeat("x", MaxText+1)
 	many := make([]letheql.LineFilter, MaxFilters+1)
 	for name, filters := range map[string][]letheql.LineFilter{
 		"text":       {{Op: letheql.Contains, Text: long}},
-		"expression": {{Op: letheql.Matches, Text: long[:MaxExpression+1]}},
+		"expression": {{Op: letheql.Matches, Text: long[:regex.MaxBytes+1]}},
 		"program":    {{Op: letheql.Matches, Text: strings.Repeat("[ab]{900}", 20)}},
 		"many":       many,
 		"invalid":    {{Op: letheql.Matches, Text: "("}},

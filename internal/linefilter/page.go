@@ -23,7 +23,7 @@ func (c *Chain) Search(ctx context.Context, data []byte, offsets []uint32, rows 
 		if left == 0 {
 			return nil
 		}
-		p, done := f.prover()
+		p, done := f.prover(ctx)
 		if f.find == nil || left < n/sparse {
 			p.each(ctx, data, offsets, rows)
 		} else {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -38,6 +39,7 @@ type Entry struct {
 	Value    float64
 	HasValue bool
 
+	ctx    context.Context
 	base   Base
 	scope  *Scope
 	labels []Label
@@ -60,8 +62,11 @@ const (
 	maxNameBytes = 256
 )
 
-// NewEntry returns an entry for lines of one query.
-func NewEntry(s *Scope) *Entry { return &Entry{scope: s, names: map[string]string{}} }
+// NewEntry returns an entry for lines of one query. When the context ends, a stage may stop in the midst of its work: what becomes of the line
+// then says nothing.
+func NewEntry(ctx context.Context, s *Scope) *Entry {
+	return &Entry{ctx: ctx, scope: s, names: map[string]string{}}
+}
 
 // Reset begins the next line. The entry does not keep the line or base beyond the next call.
 func (e *Entry) Reset(line []byte, t int64, base Base) {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 )
 
 // Condition is what a label filter asks for.
@@ -79,22 +78,12 @@ func (c both) holds(e *Entry) bool {
 
 func (c both) appendLabels(names []string) []string { return c.b.appendLabels(c.a.appendLabels(names)) }
 
-type stringCondition struct{ m *labels.Matcher }
+type stringCondition struct{ m *Matcher }
 
 // MatchLabel compares a label's text by one of = != =~ !~. A label that is not there is empty.
 func MatchLabel(name, op, value string) (Condition, error) {
 	m, err := NewMatcher(name, op, value)
 	return stringCondition{m}, err
-}
-
-// NewMatcher returns the matcher of an operator, one of = != =~ !~.
-func NewMatcher(name, op, value string) (*labels.Matcher, error) {
-	for _, t := range []labels.MatchType{labels.MatchEqual, labels.MatchNotEqual, labels.MatchRegexp, labels.MatchNotRegexp} {
-		if t.String() == op {
-			return labels.NewMatcher(t, name, value)
-		}
-	}
-	return nil, errors.New("a text is compared by one of = != =~ !~, not by " + op)
 }
 
 func (c stringCondition) appendText(b []byte, _ int) []byte {
@@ -103,7 +92,7 @@ func (c stringCondition) appendText(b []byte, _ int) []byte {
 
 func (c stringCondition) holds(e *Entry) bool {
 	v, _ := e.Get(c.m.Name)
-	return c.m.Matches(v)
+	return c.m.holds(e, v)
 }
 
 func (c stringCondition) appendLabels(names []string) []string { return append(names, c.m.Name) }

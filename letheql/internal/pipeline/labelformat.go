@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/prometheus/prometheus/model/labels"
 )
 
 // LabelFormat sets labels: by the value of another, or by a template over all.
@@ -114,7 +112,7 @@ type Choose struct {
 // Choice is a label, where a matcher is there with such a value only.
 type Choice struct {
 	Name    string
-	Matcher *labels.Matcher
+	Matcher *Matcher
 }
 
 // NewDrop returns a stage that drops the labels that match.
@@ -145,7 +143,7 @@ func (s *Choose) Process(e *Entry) bool {
 			return false
 		}
 		found := slices.ContainsFunc(s.matchers, func(c Choice) bool {
-			return c.Name == l.Name && (c.Matcher == nil || c.Matcher.Matches(l.Value))
+			return c.Name == l.Name && (c.Matcher == nil || c.Matcher.holds(e, l.Value))
 		})
 		return found != s.keep
 	})

@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/buger/jsonparser"
 	"github.com/go-logfmt/logfmt"
+
+	"lethe/internal/regex"
 )
 
 // Extraction takes one value out of a line under a name of its own.
@@ -212,13 +213,13 @@ func (s *Logfmt) pair(e *Entry, key, value []byte) {
 // Regexp makes labels of the named groups of an expression. A line that does not match gets none.
 type Regexp struct {
 	text  string
-	re    *regexp.Regexp
+	re    *regex.Expression
 	names [][]byte
 }
 
 // NewRegexp returns a stage, or why the expression cannot be used.
 func NewRegexp(text string) (*Regexp, error) {
-	re, err := regexp.Compile(text)
+	re, err := regex.Compile(text)
 	if err != nil {
 		return nil, err
 	}
@@ -240,9 +241,11 @@ func (s *Regexp) Labels() []string { return nil }
 
 // Process implements Stage.
 func (s *Regexp) Process(e *Entry) bool {
-	m := s.re.FindSubmatch(e.Line)
-	for i := range m {
-		e.Extract(s.names[i], m[i])
+	m := s.re.FindSubmatchIndex(e.ctx, e.Line)
+	for i := 0; i+1 < len(m); i += 2 {
+		if m[i] >= 0 {
+			e.Extract(s.names[i/2], e.Line[m[i]:m[i+1]])
+		}
 	}
 	return true
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+
+	"lethe/internal/regex"
 )
 
 // Stage is one step. Its methods may be called from several goroutines.
@@ -32,10 +34,13 @@ func (p Pipeline) String() string {
 	return b.String()
 }
 
-// Process runs the stages until one of them drops the entry.
+// longLine is the length from which on a stage may take so long that the end of the query is looked for before each.
+const longLine = 64 << 10
+
+// Process runs the stages until one of them drops the entry, or its context ends.
 func (p Pipeline) Process(e *Entry) bool {
 	for _, s := range p {
-		if !s.Process(e) {
+		if len(e.Line) >= longLine && e.ctx.Err() != nil || !s.Process(e) {
 			return false
 		}
 	}
@@ -50,7 +55,7 @@ type LineFilter struct {
 	// filter.
 	Texts []string
 	lit   []byte
-	re    *regexp.Regexp
+	re    *regex.Expression
 }
 
 // NewLineFilter returns a filter. An expression that does not compile gives its index and why.
@@ -62,7 +67,7 @@ func NewLineFilter(op string, texts ...string) (f *LineFilter, bad int, err erro
 		}
 	}
 	if op, text := f.Single(); op == "|~" || op == "!~" {
-		f.re, err = regexp.Compile(text)
+		f.re, err = regex.Compile(text)
 	}
 	return f, 0, err
 }
@@ -75,7 +80,7 @@ func (f *LineFilter) expression(i int) (string, error) {
 	case '>':
 		return patternExpression(text)
 	default:
-		_, err := regexp.Compile(text)
+		_, _, err := regex.Check(text)
 		return text, err
 	}
 }
@@ -129,7 +134,7 @@ func (f *LineFilter) Labels() []string { return nil }
 func (f *LineFilter) Process(e *Entry) bool {
 	var found bool
 	if f.re != nil {
-		found = f.re.Match(e.Line)
+		found = f.re.Match(e.ctx, e.Line)
 	} else {
 		found = bytes.Contains(e.Line, f.lit)
 	}

@@ -1,7 +1,9 @@
 package pipeline
 
 import (
+	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +17,7 @@ type row map[string]string
 func (r row) Label(name string) string { return r[name] }
 
 func newEntry(line string) *Entry {
-	e := NewEntry(&Scope{Reserved: map[string]bool{"pod": true, "log": true}})
+	e := NewEntry(context.Background(), &Scope{Reserved: map[string]bool{"pod": true, "log": true}})
 	e.Reset([]byte(line), time.Date(2026, 3, 1, 9, 0, 0, 5, time.UTC).UnixNano(), row{"pod": "web-1"})
 	return e
 }
@@ -138,6 +140,29 @@ func TestLineFormat(t *testing.T) {
 	}
 }
 
+// Matches are replaced as Go's regexp does.
+func TestReplaceEqualsGo(t *testing.T) {
+	b := &bound{entry: newEntry("")}
+	for _, expr := range []string{"a", "a*", "", "^", "$", `\b`, "(a)(b)?", "(?P<x>.)b", "é|x"} {
+		for _, to := range []string{"", "-", "<$1>", "${x}$2$$", "$0$0"} {
+			for _, text := range []string{"", "aab ab", "b\xffaé", "xxaxx"} {
+				re := regexp.MustCompile(expr)
+				got, err := b.replace(expr, text, to, false)
+				if want := re.ReplaceAllString(text, to); err != nil || got != want {
+					t.Errorf("%q in %q by %q: %q %v, want %q", expr, text, to, got, err, want)
+				}
+				got, err = b.replace(expr, text, to, true)
+				if want := re.ReplaceAllLiteralString(text, to); err != nil || got != want {
+					t.Errorf("%q in %q by the text %q: %q %v, want %q", expr, text, to, got, err, want)
+				}
+				if n, err := b.count(expr, text); err != nil || n != len(re.FindAllString(text, -1)) {
+					t.Errorf("%q in %q: %d matches, %v", expr, text, n, err)
+				}
+			}
+		}
+	}
+}
+
 // A template that fails leaves the line as it was.
 func TestLineFormatFails(t *testing.T) {
 	long := strings.Repeat("y", 2000)
@@ -224,7 +249,7 @@ func TestUnwrap(t *testing.T) {
 
 // Only wanted labels are stored, and no more than the greatest number.
 func TestBoundsOfAnEntry(t *testing.T) {
-	e := NewEntry(&Scope{Reserved: map[string]bool{"pod": true}, Wanted: map[string]bool{"b": true, "pod_extracted": true}})
+	e := NewEntry(context.Background(), &Scope{Reserved: map[string]bool{"pod": true}, Wanted: map[string]bool{"b": true, "pod_extracted": true}})
 	e.Reset([]byte(`{"a":1,"b":2,"pod":3}`), 0, row{})
 	must[*JSON](t)(NewJSON(nil)).Process(e)
 	if got := labelsOf(e); got != "b=2 pod_extracted=3" {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"text/template"
@@ -26,9 +25,9 @@ func funcs(b *bound) template.FuncMap {
 			return strconv.FormatInt(t.UnixMilli(), 10)
 		},
 		"unixEpochNanos":         func(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) },
-		"regexReplaceAll":        func(re, s, to string) (string, error) { return b.exprs.replace(re, s, to, false) },
-		"regexReplaceAllLiteral": func(re, s, to string) (string, error) { return b.exprs.replace(re, s, to, true) },
-		"count":                  func(re, s string) (int, error) { return b.exprs.count(re, s) },
+		"regexReplaceAll":        func(re, s, to string) (string, error) { return b.replace(re, s, to, false) },
+		"regexReplaceAllLiteral": func(re, s, to string) (string, error) { return b.replace(re, s, to, true) },
+		"count":                  b.count,
 	}
 	for _, some := range []template.FuncMap{textFuncs(), numberFuncs()} {
 		for name, f := range some {
@@ -114,61 +113,6 @@ func divide(a, b int64, rest bool) (int64, error) {
 		return a % b, nil
 	}
 	return a / b, nil
-}
-
-// expressions are those that a template has compiled; one goroutine uses them at a time.
-type expressions map[string]*regexp.Regexp
-
-// maxExpressions bounds how many are remembered: an expression may come out of a line.
-const maxExpressions = 64
-
-func (x *expressions) compile(text string) (*regexp.Regexp, error) {
-	if re, ok := (*x)[text]; ok {
-		return re, nil
-	}
-	re, err := regexp.Compile(text)
-	if err != nil {
-		return nil, err
-	}
-	if *x == nil || len(*x) >= maxExpressions {
-		*x = expressions{}
-	}
-	(*x)[text] = re
-	return re, nil
-}
-
-// replace refuses a result that may be longer than a template's text before it is made.
-func (x *expressions) replace(expr, s, to string, literal bool) (string, error) {
-	re, err := x.compile(expr)
-	if err != nil {
-		return "", err
-	}
-	groups := strings.Count(to, "$")
-	if literal {
-		groups = 0
-	}
-	// The greatest length that any matches could give costs nothing to know; most texts are far below it.
-	if most := len(s) + (len(s)+1)*len(to) + groups*len(s); most > MaxFormatBytes {
-		n, matched := 0, 0
-		for _, m := range re.FindAllStringIndex(s, -1) {
-			n, matched = n+1, matched+m[1]-m[0]
-		}
-		if len(s)-matched+n*len(to)+groups*matched > MaxFormatBytes {
-			return "", errLong
-		}
-	}
-	if literal {
-		return re.ReplaceAllLiteralString(s, to), nil
-	}
-	return re.ReplaceAllString(s, to), nil
-}
-
-func (x *expressions) count(expr, s string) (int, error) {
-	re, err := x.compile(expr)
-	if err != nil {
-		return 0, err
-	}
-	return len(re.FindAllStringIndex(s, -1)), nil
 }
 
 // replace refuses to multiply a line: by replacing nothing, or by a text that makes it longer than a template's.

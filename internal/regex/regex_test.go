@@ -1,0 +1,88 @@
+package regex
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestLimits(t *testing.T) {
+	for name, text := range map[string]string{
+		"bytes": strings.Repeat("x", MaxBytes+1), "steps": strings.Repeat("[ab]{900}", 20), "syntax": "(", "not UTF-8": "\xff",
+	} {
+		if _, err := Compile(text); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	if _, err := Compile(strings.Repeat("x", MaxBytes)); err != nil {
+		t.Error(err)
+	}
+}
+
+// slow looks at each byte of a line some thousands of times.
+var slow = "(?P<x>" + strings.Repeat("(?:a|b)*c?", 400) + "z)"
+
+// A search ends with its context, however long the line is.
+func TestSearchEndsWithTheContext(t *testing.T) {
+	x, err := Compile(slow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := []byte(strings.Repeat("ab", 500_000))
+	for name, search := range map[string]func(ctx context.Context) error{
+		"match":    func(ctx context.Context) error { x.Match(ctx, line); return ctx.Err() },
+		"submatch": func(ctx context.Context) error { x.FindSubmatchIndex(ctx, line); return ctx.Err() },
+		"all":      func(ctx context.Context) error { return x.All(ctx, line, func([]int) bool { return true }) },
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		done := make(chan error, 1)
+		go func() { done <- search(ctx) }()
+		select {
+		case err := <-done:
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v", name, err)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("%s goes on", name)
+		}
+		cancel()
+	}
+}
+
+var seeds = []string{
+	`a`, `a*`, `\b`, `\B`, `^`, `$`, `(?m)^a`, `(?m)b$`, `\ba|b\b`, `(?P<x>a)(b)?`, `a.*b|a`, ``, `.`, `é`, `(?i)K`, `\x{FFFD}`, `(a)|(b)`, `\Aa`, `b\z`, `(?s).b`, `(?U)a+b*`,
+}
+
+func FuzzExpression(f *testing.F) {
+	for _, s := range seeds {
+		f.Add(s, "aab b\nab éKk\u212a a\xffb")
+	}
+	f.Fuzz(func(t *testing.T, text, line string) {
+		x, err := Compile(text)
+		if err != nil || x.steps > 200 || len(line) > 200 {
+			return
+		}
+		re := regexp.MustCompile(text)
+		// A program of so many steps is no short search.
+		x.steps = maxWork + 1
+		l := []byte(line)
+		if got, want := x.Match(t.Context(), l), re.Match(l); got != want {
+			t.Errorf("%q matches %q: %v", text, line, got)
+		}
+		if d := cmp.Diff(re.FindSubmatchIndex(l), x.FindSubmatchIndex(t.Context(), l)); d != "" {
+			t.Errorf("%q in %q: %s", text, line, d)
+		}
+		var all [][]int
+		if err := x.All(t.Context(), l, func(m []int) bool { all = append(all, m); return true }); err != nil {
+			t.Error(err)
+		}
+		if d := cmp.Diff(re.FindAllSubmatchIndex(l, -1), all); d != "" {
+			t.Errorf("%q all in %q: %s", text, line, d)
+		}
+	})
+}
