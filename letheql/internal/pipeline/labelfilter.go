@@ -124,11 +124,8 @@ func (c numberCondition) appendText(b []byte, _ int) []byte {
 	return append(b, c.name+" "+c.op+" "+c.literal...)
 }
 
-// holds drops lines without the label. A line whose label is not a number is marked and kept, and so is one that failed before.
+// holds drops lines without the label. A line whose label is not a number is marked, where nothing has marked it before, and kept.
 func (c numberCondition) holds(e *Entry) bool {
-	if e.Failed() {
-		return true
-	}
 	s, ok := e.Get(c.name)
 	if !ok {
 		return false
