@@ -68,12 +68,13 @@ func (c both) appendText(b []byte, bind int) []byte {
 }
 
 func (c both) holds(e *Entry) bool {
-	// Both sides run, since each may mark the line.
-	a, b := c.a.holds(e), c.b.holds(e)
-	if c.or {
-		return a || b
+	a := c.a.holds(e)
+	if c.or && a {
+		return true
 	}
-	return a && b
+	// The right side of and runs in any case, since it may mark a line that another side of an or keeps.
+	b := c.b.holds(e)
+	return b && (a || c.or)
 }
 
 func (c both) appendLabels(names []string) []string { return c.b.appendLabels(c.a.appendLabels(names)) }

@@ -211,6 +211,10 @@ func TestConditions(t *testing.T) {
 		{number("word", ">", "1"), true, ErrFilter},
 		{And(text("a", "=", "5"), number("a", ">", "9")), false, ""},
 		{Or(text("a", "=", "6"), number("a", "<", "9")), true, ""},
+		{Or(text("a", "=", "5"), number("word", ">", "9")), true, ""},
+		{Or(text("a", "=", "6"), number("word", ">", "9")), true, ErrFilter},
+		{And(number("word", ">", "9"), text("a", "=", "6")), false, ErrFilter},
+		{And(text("a", "=", "6"), number("word", ">", "9")), false, ErrFilter},
 	} {
 		e := newEntry("")
 		for k, v := range map[string]string{"a": "5", "took": "90s", "size": "2KB", "word": "w"} {
