@@ -170,6 +170,16 @@ func (p *stageParser) textStage(name string, pos int) (pipeline.Stage, error) {
 func (p *stageParser) extraction(name string, end int) (pipeline.Stage, error) {
 	var list []pipeline.Extraction
 	start := skipSpace(p.src, end)
+	strict := false
+	if name == "logfmt" {
+		for strings.HasPrefix(p.src[start:], "--") {
+			if err := p.logfmtOption(start); err != nil {
+				return nil, err
+			}
+			strict, end = true, p.i
+			start = skipSpace(p.src, end)
+		}
+	}
 	for pos := start; ; {
 		label := p.ident(pos)
 		if label == "" || keyword(label) {
@@ -195,13 +205,30 @@ func (p *stageParser) extraction(name string, end int) (pipeline.Stage, error) {
 	}
 	p.i = end
 	if name == "logfmt" {
-		return pipeline.NewLogfmt(list), nil
+		return pipeline.NewLogfmt(list, strict), nil
 	}
 	s, err := pipeline.NewJSON(list)
 	if err != nil {
 		return nil, errorAt(p.src, start, "%s", err)
 	}
 	return s, nil
+}
+
+// logfmtOption reads --strict, which is the only one.
+func (p *stageParser) logfmtOption(pos int) error {
+	end := pos + 2
+	for end < len(p.src) && (isWord(p.src[end]) || p.src[end] == '-') {
+		end++
+	}
+	p.i = end
+	switch option := p.src[pos:end]; option {
+	case "--strict":
+		return nil
+	case "--keep-empty":
+		return errorAt(p.src, pos, "logfmt has no --keep-empty: an empty value is the same as no label")
+	default:
+		return errorAt(p.src, pos, "logfmt has no option %s: there is --strict", option)
+	}
 }
 
 // keyword holds for the words of PromQL that may follow a selector.

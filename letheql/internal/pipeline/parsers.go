@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/buger/jsonparser"
-	"github.com/go-logfmt/logfmt"
 
 	"lethe/internal/regex"
 )
@@ -165,49 +164,6 @@ func jsonValue(value []byte, kind jsonparser.ValueType, nested bool) string {
 		}
 	}
 	return ""
-}
-
-// Logfmt makes labels of the pairs key=value in a line.
-type Logfmt struct{ only []Extraction }
-
-// NewLogfmt returns a stage that takes out the given keys, or all where there are none.
-func NewLogfmt(only []Extraction) *Logfmt {
-	for i := range only {
-		only[i].name = []byte(only[i].Name)
-	}
-	return &Logfmt{only}
-}
-
-// String implements Stage.
-func (s *Logfmt) String() string { return strings.TrimSpace("| logfmt " + extractions(s.only)) }
-
-// Labels implements Stage.
-func (s *Logfmt) Labels() []string { return nil }
-
-// Process implements Stage. The pairs before a mistake are kept.
-func (s *Logfmt) Process(e *Entry) bool {
-	d := logfmt.NewDecoderSize(bytes.NewReader(e.Line), len(e.Line)+2)
-	for d.ScanRecord() {
-		for d.ScanKeyval() {
-			s.pair(e, d.Key(), d.Value())
-		}
-	}
-	if err := d.Err(); err != nil {
-		e.Fail(ErrLogfmt, err.Error())
-	}
-	return true
-}
-
-func (s *Logfmt) pair(e *Entry, key, value []byte) {
-	if len(s.only) == 0 {
-		e.Extract(key, value)
-		return
-	}
-	for _, x := range s.only {
-		if x.Path == string(key) {
-			e.Extract(x.name, value)
-		}
-	}
 }
 
 // Regexp makes labels of the named groups of an expression. A line that does not match gets none.

@@ -59,9 +59,14 @@ func TestParsers(t *testing.T) {
 			must[*JSON](t)(NewJSON([]Extraction{{Name: "x", Path: `a.b[1]["c d"]`}, {Name: "n", Path: "none"}, {Name: "o", Path: "a"}})),
 			`{"a":{"b":[0,{"c d":"deep"}]}}`, `o={"b":[0,{"c d":"deep"}]} x=deep`,
 		},
-		{NewLogfmt(nil), `a=1 b="x y" c= d e.f=2`, "a=1 b=x y e_f=2"},
-		{NewLogfmt([]Extraction{{Name: "n", Path: "b"}}), "a=1 b=2\nb=3", "n=3"},
-		{NewLogfmt(nil), "a=1 " + strings.Repeat("x", 70_000) + " b=2", "a=1 b=2"},
+		{NewLogfmt(nil, false), `a=1 b="x y" c= d e.f=2`, "a=1 b=x y e_f=2"},
+		{NewLogfmt([]Extraction{{Name: "n", Path: "b"}}, false), "a=1 b=2\nb=3", "n=3"},
+		{NewLogfmt(nil, false), "a=1 " + strings.Repeat("x", 70_000) + " b=2", "a=1 b=2"},
+		{NewLogfmt(nil, false), `level=info path=/a?b=c status=500`, "level=info status=500"},
+		{NewLogfmt(nil, false), `I0301 10:00:01 1 kubelet.go:12] "Started" pod="x" status=500`, "pod_extracted=x status=500"},
+		{NewLogfmt(nil, false), `=x "a b" c=1"2 d="\q" e=5 f="open g=6`, "e=5"},
+		{NewLogfmt(nil, true), `a=1 path=/a?b=c d=2`, "__error__=LogfmtParserErr __error_details__=at byte 14: unexpected '=' a=1"},
+		{NewLogfmt(nil, true), `a=1 d="open`, "__error__=LogfmtParserErr __error_details__=at byte 12: unterminated quoted value a=1"},
 		{must[*Regexp](t)(NewRegexp(`(?P<m>\w+) (\d+) (?P<p>/\S*)?`)), "GET 12 /x", "m=GET p=/x"},
 		{must[*Regexp](t)(NewRegexp(`(?P<m>\w+)!`)), "no", ""},
 		{pattern("<a> <b>"), "x y z", "a=x b=y z"},
@@ -264,7 +269,7 @@ func TestBoundsOfAnEntry(t *testing.T) {
 		fmt.Fprintf(&line, "k%d=v ", i)
 	}
 	e = newEntry(line.String())
-	NewLogfmt(nil).Process(e)
+	NewLogfmt(nil, false).Process(e)
 	if mark, _ := e.Get(ErrorLabel); mark != ErrMaxLabels || len(e.Extracted()) != MaxLabels+2 {
 		t.Errorf("%d labels, %s", len(e.Extracted()), mark)
 	}
@@ -314,7 +319,7 @@ func FuzzStages(f *testing.F) {
 	f.Add(`level=info msg="a b" x=`, "level=<l> ")
 	f.Add("\xff=\"\\", "<")
 	f.Fuzz(func(t *testing.T, line, text string) {
-		stages := Pipeline{NewLogfmt(nil), must[*JSON](t)(NewJSON(nil))}
+		stages := Pipeline{NewLogfmt(nil, false), must[*JSON](t)(NewJSON(nil))}
 		if p, err := NewPattern(text); err == nil {
 			stages = append(stages, p)
 		}
