@@ -13,7 +13,7 @@ import (
 const MaxFormatBytes = 1 << 20
 
 // format is a Go template over the labels of a line. It has only what needs time and memory in proportion to the line: no
-// loops, no nested templates, no printf.
+// loops and no nested templates.
 type format struct {
 	text   string
 	fields []string
@@ -99,6 +99,8 @@ func (f *format) check(n parse.Node) error {
 		if x.Ident[0] == "$" && len(x.Ident) > 1 {
 			f.fields = append(f.fields, x.Ident[1])
 		}
+	case *parse.ChainNode:
+		return f.check(x.Node)
 	case *parse.TextNode, *parse.StringNode, *parse.NumberNode, *parse.BoolNode, *parse.DotNode, *parse.CommentNode:
 	default:
 		return fmt.Errorf("%q is not available", n.String())

@@ -2,9 +2,9 @@ package pipeline
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -24,6 +24,8 @@ func funcs(b *bound) template.FuncMap {
 		"unixEpochMillis": func(t time.Time) string {
 			return strconv.FormatInt(t.UnixMilli(), 10)
 		},
+		"toDate":                 func(layout, s string) (time.Time, error) { return time.Parse(layout, s) },
+		"unixToTime":             unixToTime,
 		"unixEpochNanos":         func(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) },
 		"regexReplaceAll":        func(re, s, to string) (string, error) { return b.replace(re, s, to, false) },
 		"regexReplaceAllLiteral": func(re, s, to string) (string, error) { return b.replace(re, s, to, true) },
@@ -49,6 +51,11 @@ func textFuncs() template.FuncMap {
 		"hasPrefix":  func(p, s string) bool { return strings.HasPrefix(s, p) },
 		"hasSuffix":  func(p, s string) bool { return strings.HasSuffix(s, p) },
 		"replace":    replace,
+		"repeat":     repeat,
+		"indent":     indent,
+		"nindent":    func(n int, s string) (string, error) { s, err := indent(n, s); return "\n" + s, err },
+		"printf":     printf,
+		"fromJson":   fromJSON,
 		"trunc":      trunc,
 		"substr":     substr,
 		"alignLeft":  func(n int, s string) (string, error) { return align(n, s, false) },
@@ -64,57 +71,6 @@ func textFuncs() template.FuncMap {
 	}
 }
 
-// numberFuncs compute. A label is text: int and float64 make a number of it, and of text that is none they make 0, as LogQL's do.
-func numberFuncs() template.FuncMap {
-	return template.FuncMap{
-		"int":     func(v any) int64 { return int64(toFloat(v)) },
-		"float64": toFloat,
-		"add":     func(a, b any) int64 { return toInt(a) + toInt(b) },
-		"sub":     func(a, b any) int64 { return toInt(a) - toInt(b) },
-		"mul":     func(a, b any) int64 { return toInt(a) * toInt(b) },
-		"div":     func(a, b any) (int64, error) { return divide(toInt(a), toInt(b), false) },
-		"mod":     func(a, b any) (int64, error) { return divide(toInt(a), toInt(b), true) },
-		"addf":    func(a, b any) float64 { return toFloat(a) + toFloat(b) },
-		"subf":    func(a, b any) float64 { return toFloat(a) - toFloat(b) },
-		"mulf":    func(a, b any) float64 { return toFloat(a) * toFloat(b) },
-		"divf":    func(a, b any) float64 { return toFloat(a) / toFloat(b) },
-		"floor":   func(v any) float64 { return math.Floor(toFloat(v)) },
-		"ceil":    func(v any) float64 { return math.Ceil(toFloat(v)) },
-		"round": func(v any, digits int) float64 {
-			scale := math.Pow10(digits)
-			return math.Round(toFloat(v)*scale) / scale
-		},
-		"bytes":            parseBytes,
-		"duration":         parseDuration,
-		"duration_seconds": parseDuration,
-	}
-}
-
-func toFloat(v any) float64 {
-	f, err := strconv.ParseFloat(fmt.Sprint(v), 64)
-	if err != nil {
-		return 0
-	}
-	return f
-}
-
-func toInt(v any) int64 {
-	if n, err := strconv.ParseInt(fmt.Sprint(v), 10, 64); err == nil {
-		return n
-	}
-	return int64(toFloat(v))
-}
-
-func divide(a, b int64, rest bool) (int64, error) {
-	switch {
-	case b == 0:
-		return 0, errors.New("division by zero")
-	case rest:
-		return a % b, nil
-	}
-	return a / b, nil
-}
-
 // replace refuses to multiply a line: by replacing nothing, or by a text that makes it longer than a template's.
 func replace(from, to, s string) (string, error) {
 	if from == "" {
@@ -124,6 +80,87 @@ func replace(from, to, s string) (string, error) {
 		return "", errLong
 	}
 	return strings.ReplaceAll(s, from, to), nil
+}
+
+// repeat refuses a result that is longer than a template's text before it is made.
+func repeat(n int, s string) (string, error) {
+	if n < 0 || len(s) > 0 && n > MaxFormatBytes/len(s) {
+		return "", errLong
+	}
+	return strings.Repeat(s, n), nil
+}
+
+// indent puts n spaces before each line of a text.
+func indent(n int, s string) (string, error) {
+	if n < 0 || n > MaxFormatBytes || len(s)+n*(1+strings.Count(s, "\n")) > MaxFormatBytes {
+		return "", errLong
+	}
+	pad := strings.Repeat(" ", n)
+	return pad + strings.ReplaceAll(s, "\n", "\n"+pad), nil
+}
+
+// maxWidth is the greatest width and precision of a verb of printf.
+const maxWidth = 1000
+
+// printf is Go's, but that a width is written out and not great, and each argument is used once: the text stays in proportion to them.
+func printf(format string, args ...any) (string, error) {
+	for rest := format; ; {
+		_, verb, ok := strings.Cut(rest, "%")
+		if !ok {
+			break
+		}
+		end := strings.IndexFunc(verb, func(r rune) bool { return !strings.ContainsRune("+-# 0123456789.", r) })
+		if end < 0 {
+			end = len(verb)
+		}
+		for _, number := range strings.FieldsFunc(verb[:end], func(r rune) bool { return !unicode.IsDigit(r) }) {
+			if n, err := strconv.Atoi(number); err != nil || n > maxWidth {
+				return "", fmt.Errorf("printf: width %s is above %d", number, maxWidth)
+			}
+		}
+		if end < len(verb) && (verb[end] == '*' || verb[end] == '[') {
+			return "", fmt.Errorf("printf: %q is not available", verb[end])
+		}
+		rest = strings.TrimPrefix(verb[end:], "%")
+	}
+	out := fmt.Sprintf(format, args...)
+	if len(out) > MaxFormatBytes {
+		return "", errLong
+	}
+	return out, nil
+}
+
+// fromJSON reads a value; of text that is none it makes nothing, as LogQL does.
+func fromJSON(s string) any {
+	var v any
+	if err := json.Unmarshal([]byte(s), &v); err != nil {
+		return nil
+	}
+	return v
+}
+
+// unixToTime reads days, seconds, milliseconds, microseconds or nanoseconds since 1970: which, the number of digits says.
+func unixToTime(s string) (time.Time, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return time.Time{}, err
+	}
+	var t time.Time
+	switch len(s) {
+	case 5:
+		t = time.Unix(n*24*60*60, 0)
+	case 10:
+		t = time.Unix(n, 0)
+	case 13:
+		t = time.UnixMilli(n)
+	case 16:
+		t = time.UnixMicro(n)
+	case 19:
+		t = time.Unix(0, n)
+	default:
+		return t, fmt.Errorf("unixToTime: %q has neither 5, 10, 13, 16 nor 19 digits", s)
+	}
+	return t.UTC(), nil
 }
 
 // encodeBase64 refuses a result that is longer than a template's text before it is made: a chain of it would grow without bounds.
@@ -176,10 +213,17 @@ func trunc(n int, s string) string {
 	return s[:offset(s, n)]
 }
 
-// substr keeps the characters from one number up to, not including, another.
+// substr keeps the characters from one number up to, not including, another. A negative number is the begin or the end of the text; two of them
+// leave nothing.
 func substr(from, to int, s string) string {
+	switch {
+	case from < 0 && to < 0:
+		return ""
+	case to < 0:
+		return s[offset(s, from):]
+	}
 	begin := offset(s, max(from, 0))
-	return s[begin:max(begin, offset(s, max(to, 0)))]
+	return s[begin:max(begin, offset(s, to))]
 }
 
 // offset is where the character n begins, the end of s where it has fewer.
