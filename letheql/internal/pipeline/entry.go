@@ -13,7 +13,8 @@ type Label struct{ Name, Value string }
 // Base gives the labels that a line has by where it came from; "" for one that it has not.
 type Base interface{ Label(name string) string }
 
-// MaxLabels is how many labels may be taken out of one line. The rest is left out, and the line is marked by ErrorLabel.
+// MaxLabels is how many labels may be taken out of one line, those that are dropped later or that nobody reads included. The rest is left out,
+// and the line is marked by ErrorLabel.
 const MaxLabels = 1000
 
 // Labels that mark a line on which a stage failed, and the values of the first.
@@ -44,8 +45,11 @@ type Entry struct {
 	scope  *Scope
 	labels []Label
 	buf    []byte
-	// names are the strings of names met before.
-	names map[string]string
+	// names are those met before; rare are those of this line that it has no room for.
+	names, rare map[string]*name
+	// line is the number of the line, count how many names have got a value in it.
+	line  uint64
+	count int
 }
 
 // Scope says which labels stages may set. It is shared by the entries of a query.
@@ -65,7 +69,7 @@ const (
 // NewEntry returns an entry for lines of one query. When the context ends, a stage may stop in the midst of its work: what becomes of the line
 // then says nothing.
 func NewEntry(ctx context.Context, s *Scope) *Entry {
-	return &Entry{ctx: ctx, scope: s, names: map[string]string{}}
+	return &Entry{ctx: ctx, scope: s, names: map[string]*name{}, rare: map[string]*name{}}
 }
 
 // Reset begins the next line. The entry does not keep the line or base beyond the next call.
@@ -73,6 +77,9 @@ func (e *Entry) Reset(line []byte, t int64, base Base) {
 	e.Line, e.Time, e.base = line, t, base
 	e.Value, e.HasValue = 0, false
 	e.labels = e.labels[:0]
+	e.line++
+	e.count = 0
+	clear(e.rare)
 }
 
 // Get returns a label that a stage has set, else one of the row.
@@ -86,26 +93,39 @@ func (e *Entry) Get(name string) (string, bool) {
 	return v, v != ""
 }
 
-// Name returns the name under which a label with a key of any form is stored, and whether it is to be stored.
-func (e *Entry) Name(key []byte) (string, bool) {
+// name is what is known of a key met before.
+type name struct {
+	// text is the name of the label.
+	text string
+	// wanted: the label is stored; rare: there was no room for the name in names.
+	wanted, rare bool
+	// line is the number of the line in which it was counted last.
+	line uint64
+}
+
+// nameOf returns what is known of a key of any form, nil where it gives no name.
+func (e *Entry) nameOf(key []byte) *name {
 	e.buf = Sanitize(e.buf[:0], key)
 	if len(e.buf) == 0 {
-		return "", false
+		return nil
 	}
 	if e.scope.Reserved[string(e.buf)] {
 		e.buf = append(e.buf, "_extracted"...)
 	}
-	if e.scope.Wanted != nil && !e.scope.Wanted[string(e.buf)] {
-		return "", false
+	if n, ok := e.names[string(e.buf)]; ok {
+		return n
 	}
-	name, ok := e.names[string(e.buf)]
-	if !ok {
-		name = string(e.buf)
-		if len(e.names) < maxNames && len(name) <= maxNameBytes {
-			e.names[name] = name
-		}
+	if n, ok := e.rare[string(e.buf)]; ok {
+		return n
 	}
-	return name, true
+	n := &name{text: string(e.buf)}
+	n.wanted = e.scope.Wanted == nil || e.scope.Wanted[n.text]
+	if len(e.names) < maxNames && len(n.text) <= maxNameBytes {
+		e.names[n.text] = n
+		return n
+	}
+	n.rare = true
+	return n
 }
 
 // Extract stores what a parser found under a key of any form. An empty value is the same as none.
@@ -113,25 +133,37 @@ func (e *Entry) Extract(key, value []byte) {
 	if len(value) == 0 {
 		return
 	}
-	if name, ok := e.Name(key); ok {
-		e.set(name, string(value))
+	if n := e.nameOf(key); e.counted(n) {
+		e.set(n.text, string(value))
 	}
 }
 
-// set stores a value under what Name has returned.
-func (e *Entry) set(name, value string) {
-	if value == "" {
-		return
+// counted counts a name that gets a value, wanted or not, and reports whether it is to be stored. A line with too many is marked.
+func (e *Entry) counted(n *name) bool {
+	if n == nil {
+		return false
 	}
+	if n.line != e.line {
+		if e.count == MaxLabels {
+			e.Fail(ErrMaxLabels, "the line holds more labels than are taken out of one")
+			return false
+		}
+		e.count++
+		n.line = e.line
+		if n.rare {
+			e.rare[n.text] = n
+		}
+	}
+	return n.wanted
+}
+
+// set stores a value under a name that was counted.
+func (e *Entry) set(name, value string) {
 	for i := range e.labels {
 		if e.labels[i].Name == name {
 			e.labels[i].Value = value
 			return
 		}
-	}
-	if len(e.labels) >= MaxLabels {
-		e.Fail(ErrMaxLabels, "the line holds more labels than are taken out of one")
-		return
 	}
 	e.labels = append(e.labels, Label{name, value})
 }

@@ -78,9 +78,10 @@ func (s *LabelFormat) Process(e *Entry) bool {
 			e.Fail(ErrTemplate, err.Error())
 			continue
 		}
-		if name, ok := e.Name(r.name); ok {
-			e.remove(name)
-			e.set(name, string(value))
+		n := e.nameOf(r.name)
+		e.remove(n.text)
+		if len(value) > 0 && e.counted(n) {
+			e.set(n.text, string(value))
 		}
 	}
 	return true
@@ -91,14 +92,13 @@ func (r *formatRule) rename(e *Entry) {
 	if !ok {
 		return
 	}
-	name, wanted := e.Name(r.name)
-	if name == r.from {
+	n := e.nameOf(r.name)
+	if n.text == r.from {
 		return
 	}
 	e.remove(r.from)
-	if wanted {
-		e.remove(name)
-		e.set(name, value)
+	if e.counted(n) {
+		e.set(n.text, value)
 	}
 }
 

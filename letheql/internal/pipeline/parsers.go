@@ -103,10 +103,6 @@ func (s *JSON) Process(e *Entry) bool {
 		return true
 	}
 	for _, x := range s.only {
-		name, ok := e.Name(x.name)
-		if !ok {
-			continue
-		}
 		value, kind, _, err := jsonparser.Get(line, x.keys...)
 		switch {
 		case errors.Is(err, jsonparser.KeyPathNotFoundError):
@@ -115,7 +111,7 @@ func (s *JSON) Process(e *Entry) bool {
 			e.Fail(ErrJSON, err.Error())
 			return true
 		}
-		e.set(name, jsonValue(value, kind, true))
+		store(e, x.name, value, kind, true)
 	}
 	return true
 }
@@ -137,14 +133,21 @@ func (s *JSON) all(e *Entry, object, prefix []byte, depth int) {
 			}
 		case jsonparser.Array, jsonparser.Null:
 		default:
-			if name, ok := e.Name(key); ok {
-				e.set(name, jsonValue(value, kind, false))
-			}
+			store(e, key, value, kind, false)
 		}
 		return nil
 	})
 	if err != nil {
 		e.Fail(ErrJSON, err.Error())
+	}
+}
+
+func store(e *Entry, key, value []byte, kind jsonparser.ValueType, nested bool) {
+	if len(value) == 0 || kind == jsonparser.Null {
+		return
+	}
+	if n := e.nameOf(key); e.counted(n) {
+		e.set(n.text, jsonValue(value, kind, nested))
 	}
 }
 

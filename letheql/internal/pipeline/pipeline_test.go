@@ -280,6 +280,26 @@ func TestBoundsOfAnEntry(t *testing.T) {
 	if mark, _ := e.Get(ErrorLabel); mark != ErrMaxLabels || len(e.Extracted()) != MaxLabels+2 {
 		t.Errorf("%d labels, %s", len(e.Extracted()), mark)
 	}
+	// What nobody reads counts as well, so that a count sees the marks that the lines have; a name counts once a line.
+	var object strings.Builder
+	for i := range MaxLabels + 10 {
+		fmt.Fprintf(&object, `"k%d":"v","%0300d":null,"b":0,`, i, i)
+	}
+	for _, text := range []string{"{" + object.String() + `"b":2}`, "{" + strings.ReplaceAll(object.String(), ":null", ":1") + `"b":2}`} {
+		few := NewEntry(context.Background(), &Scope{Wanted: map[string]bool{"b": true}})
+		for range 2 {
+			few.Reset([]byte(text), 0, row{})
+			must[*JSON](t)(NewJSON(nil)).Process(few)
+			if got := labelsOf(few); got != "__error__="+ErrMaxLabels+" __error_details__=the line holds more labels than are taken out of one b=2" {
+				t.Errorf("got %s", got)
+			}
+		}
+		few.Reset([]byte(`{"a":"","b":1}`), 0, row{})
+		must[*JSON](t)(NewJSON([]Extraction{{Name: "b", Path: "b"}})).Process(few)
+		if got := labelsOf(few); got != "b=1" {
+			t.Errorf("got %s", got)
+		}
+	}
 	// The entry forgets one line with the next.
 	e.Reset([]byte("x"), 0, row{})
 	if labelsOf(e) != "" || e.Failed() {
