@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"lethe/internal/layout"
@@ -224,9 +225,10 @@ func extracted(entry *pipeline.Entry) []labels.Label {
 	return out
 }
 
-// reservedIn returns the names that no stage may take: the labels of a kind, and the other keys of a row in an answer.
+// reservedIn returns the names that no line may set: the labels of a kind, the other keys of a row in an answer, the marks of mistakes, and
+// the name of a metric.
 func reservedIn(k layout.Kind) map[string]bool {
-	out := map[string]bool{"time": true, "log": true}
+	out := map[string]bool{"time": true, "log": true, pipeline.ErrorLabel: true, pipeline.DetailsLabel: true, model.MetricNameLabel: true}
 	for _, name := range record.LabelsOf(k) {
 		out[name] = true
 	}
