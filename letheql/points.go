@@ -32,13 +32,24 @@ func (c *counter) points(ctx context.Context, s *series) ([]promql.FPoint, error
 	var out []promql.FPoint
 	sum := slidingSum{s: s, exact: c.node.fn.exact}
 	g := c.node.grid
+	// Windows much longer than a step are added up anew at each step, which may take long; longer where all values are sorted.
+	every := 64
+	if c.node.fn.value == allValues {
+		every = 1
+	}
+	var all []float64
 	for i := range c.slots.n {
-		// Windows much longer than a step are added up anew at each step, which may take long.
-		if i%64 == 0 && ctx.Err() != nil {
+		if i%every == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		from, to := c.slots.window(i)
-		w, ok := c.value(s, &sum, from, to)
+		if c.node.fn.value == allValues {
+			var err error
+			if all, err = c.gather(s, all, from, to); err != nil {
+				return nil, err
+			}
+		}
+		w, ok := c.value(s, &sum, all, from, to)
 		if !ok {
 			continue
 		}
@@ -54,8 +65,24 @@ func (c *counter) points(ctx context.Context, s *series) ([]promql.FPoint, error
 	return out, c.spend(int64(len(out)))
 }
 
-// value computes a window over the slots [from, to).
-func (c *counter) value(s *series, sum *slidingSum, from, to int) (float64, bool) {
+// gather returns all values of the slots [from, to), in the memory of buf where they fit.
+func (c *counter) gather(s *series, buf []float64, from, to int) ([]float64, error) {
+	n := 0
+	s.each(from, to, func(p *page, i int) { n += len(p.all[i]) })
+	if n > cap(buf) {
+		// A value here takes half of the memory by which values are counted.
+		if err := c.spend(int64(n-cap(buf)+1) / 2); err != nil {
+			return nil, err
+		}
+		buf = make([]float64, 0, n)
+	}
+	buf = buf[:0]
+	s.each(from, to, func(p *page, i int) { buf = append(buf, p.all[i]...) })
+	return buf, nil
+}
+
+// value computes a window over the slots [from, to), whose values are all where the function wants them.
+func (c *counter) value(s *series, sum *slidingSum, all []float64, from, to int) (float64, bool) {
 	w := window{seconds: c.node.seconds, param: c.node.param}
 	switch c.node.fn.value {
 	case noValue, sumValue:
@@ -65,8 +92,7 @@ func (c *counter) value(s *series, sum *slidingSum, from, to int) (float64, bool
 	case firstValue, lastValue:
 		w.n, w.v = s.end(from, to, c.node.fn.value)
 	case allValues:
-		s.each(from, to, func(p *page, i int) { w.all = append(w.all, p.all[i]...) })
-		w.n = int64(len(w.all))
+		w.all, w.n = all, int64(len(all))
 	}
 	if w.n == 0 {
 		return 0, false
