@@ -14,17 +14,21 @@ type Error struct {
 	Pos int
 	// Line and Col count from 1, Col in bytes as PromQL's errors do; 0 where there is no position.
 	Line, Col int
-	// Eval: the query reads well, but the values that it met do not fit it, as where series match several others.
+	// Eval: the query reads well, but the values that it met do not fit it, as where series match several others, or a line has no
+	// number.
 	Eval bool
 	Msg  string
 }
 
-// Error returns "1:24: parse error: …" where there is a position, as PromQL writes it, else the message.
+// Error returns "1:24: parse error: …" where there is a position, as PromQL writes it, "1:24: …" where the query reads well, else the message.
 func (e *Error) Error() string {
-	if e.Line > 0 {
-		return fmt.Sprintf("%d:%d: parse error: %s", e.Line, e.Col, e.Msg)
+	switch {
+	case e.Line == 0:
+		return e.Msg
+	case e.Eval:
+		return fmt.Sprintf("%d:%d: %s", e.Line, e.Col, e.Msg)
 	}
-	return e.Msg
+	return fmt.Sprintf("%d:%d: parse error: %s", e.Line, e.Col, e.Msg)
 }
 
 // ErrLimit is wrapped by errors of a query that would cost more than the configuration allows. The text says how much it needed.

@@ -289,5 +289,7 @@ func constant(e parser.Expr) (float64, bool) {
 func (x *node) failed(entry *pipeline.Entry) error {
 	kind, _ := entry.Get(pipeline.ErrorLabel)
 	details, _ := entry.Get(pipeline.DetailsLabel)
-	return errorAt(x.expr.text, int(x.vs.PosRange.Start), "a line has no number: %s: %s; leave such lines out with | %s=\"\"", kind, details, pipeline.ErrorLabel)
+	err := errorAt(x.expr.text, int(x.vs.PosRange.Start), "a line has no number: %s: %s; leave such lines out with | %s=\"\"", kind, details, pipeline.ErrorLabel)
+	err.Eval = true
+	return err
 }

@@ -2,6 +2,7 @@ package letheql_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -114,5 +115,15 @@ func TestNumbersAgreeWithPrometheus(t *testing.T) {
 	}
 	if answered < 300 {
 		t.Fatalf("only %d of the queries had an answer to compare", answered)
+	}
+}
+
+// A line without a number is no mistake of the query's text.
+func TestNoNumberIsOfTheLines(t *testing.T) {
+	src := &lqltest.Source{Pod: []record.Row{{Time: noon.UnixNano(), Namespace: "a", Pod: "p", Log: []byte("size=x")}}}
+	_, err := newEngine(t, src, letheql.Options{}).Query(t.Context(), letheql.Request{Query: "sum_over_time(pod{} | logfmt | unwrap size [1m])", Now: noon})
+	var e *letheql.Error
+	if !errors.As(err, &e) || !e.Eval || e.Col != 15 {
+		t.Errorf("got %v", err)
 	}
 }
