@@ -59,7 +59,8 @@ func TestBacklogAndTheRestAreAll(t *testing.T) {
 func TestHostileUploads(t *testing.T) {
 	binary := string(commandtest.Build(t))
 	args := []string{"hostile", "--binary", binary, "--mb", "8", "--shape", "window", "--shape", "bomb", "--shape", "pods", "--shape", "long-lines"}
-	if err := runApp(t, append(args, "--max-mib", "160")...); err != nil {
+	// The bound is a wide one: under the race detector this process is large, and Linux counts that as the peak of what it starts.
+	if err := runApp(t, append(args, "--max-mib", "512")...); err != nil {
 		t.Error(err)
 	}
 	if err := runApp(t, append(args, "--max-mib", "1")...); err == nil || !strings.Contains(err.Error(), "over 1") {
