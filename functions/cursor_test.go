@@ -1,6 +1,7 @@
 package functions_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-lambda-go/events"
 
 	"lethe/functions"
 	"lethe/internal/record"
@@ -38,24 +41,12 @@ func TestCursorGoesOnWhereTheLinesAre(t *testing.T) {
 			q.Set("end", base.Add(offset+4*time.Hour).Format(time.RFC3339))
 			seen, pages := map[string]int{}, 0
 			for more := true; more && pages < 5; pages++ {
-				res, err := serve(t.Context(), event("/api/v1/query_range", q.Encode()))
-				if err != nil || res.StatusCode != http.StatusOK {
-					t.Fatal(err, res.Body)
-				}
-				var got struct {
-					Data struct {
-						Result []map[string]string
-						Cursor string
-					}
-				}
-				if err := json.Unmarshal([]byte(res.Body), &got); err != nil {
-					t.Fatal(err)
-				}
-				for _, row := range got.Data.Result {
+				rows, next := part(t, serve, q.Encode())
+				for _, row := range rows {
 					seen[row["pod"]]++
 				}
-				more = got.Data.Cursor != ""
-				q.Set("cursor", got.Data.Cursor)
+				more = next != ""
+				q.Set("cursor", next)
 			}
 			twice := 0
 			for _, times := range seen {
@@ -69,3 +60,25 @@ func TestCursorGoesOnWhereTheLinesAre(t *testing.T) {
 		}
 	}
 }
+
+// part asks a buffered function for lines, and returns those of one answer and the cursor to go on from.
+func part(t *testing.T, serve buffered, query string) (rows []map[string]string, cursor string) {
+	t.Helper()
+	res, err := serve(t.Context(), event("/api/v1/query_range", query))
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatal(err, res.Body)
+	}
+	var got struct {
+		Data struct {
+			Result []map[string]string
+			Cursor string
+		}
+	}
+	if err := json.Unmarshal([]byte(res.Body), &got); err != nil {
+		t.Fatal(err)
+	}
+	return got.Data.Result, got.Data.Cursor
+}
+
+// buffered is a function that answers whole, as functions.Buffered makes it.
+type buffered = func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)

@@ -188,26 +188,14 @@ func TestAllLinesGoOnFromACursor(t *testing.T) {
 	cursor, lines, parts := "", 0, 0
 	for {
 		parts++
-		res, err := serve(t.Context(), event("/api/v1/query_range", "query=pod{}&limit=0&start=2026-03-01T12:00:00Z&end=2026-03-02T12:00:00Z&direction=forward&cursor="+cursor))
-		if err != nil || res.StatusCode != http.StatusOK {
-			t.Fatal(err, res.Body)
-		}
-		var got struct {
-			Data struct {
-				Result []map[string]string
-				Cursor string
-			}
-		}
-		if err := json.Unmarshal([]byte(res.Body), &got); err != nil {
-			t.Fatal(err)
-		}
-		for _, row := range got.Data.Result {
+		rows, next := part(t, serve, "query=pod{}&limit=0&start=2026-03-01T12:00:00Z&end=2026-03-02T12:00:00Z&direction=forward&cursor="+cursor)
+		for _, row := range rows {
 			if row["pod"] != fmt.Sprint("pod-", lines) {
 				t.Fatalf("line %d is of %s", lines, row["pod"])
 			}
 			lines++
 		}
-		if cursor = got.Data.Cursor; cursor == "" {
+		if cursor = next; cursor == "" {
 			break
 		}
 	}

@@ -160,7 +160,9 @@ func (p *shipping) drained() (bool, error) {
 // settle waits until a compactor has worked off what waits, and checks that the bucket holds every line once, and is sound.
 func (p *shipping) settle(limit time.Duration) {
 	p.t.Helper()
-	for end := time.Now().Add(limit); ; {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(limit); ; <-tick.C {
 		done, err := p.drained()
 		if done {
 			break
@@ -168,7 +170,6 @@ func (p *shipping) settle(limit time.Duration) {
 		if time.Now().After(end) {
 			p.t.Fatalf("after %s not all is compacted: %v", limit, err)
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 	if err := p.read(p.t.Context()); err != nil {
 		p.t.Fatal(err)
@@ -239,8 +240,9 @@ func TestEightCompactorsAreKilled(t *testing.T) {
 		})
 	}
 	commits := int64(0)
-	for ctx.Err() == nil && (kills.Load() < 32 || commits < 8 || p.answers.Load() < 3) {
-		time.Sleep(100 * time.Millisecond)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for ; ctx.Err() == nil && (kills.Load() < 32 || commits < 8 || p.answers.Load() < 3); <-tick.C {
 		s, err := catalog.Load(t.Context(), p.bucket, p.target)
 		if err != nil {
 			t.Fatal(err)
