@@ -171,10 +171,14 @@ func (s *slicer) cost(p *pending) float64 {
 	return bytes
 }
 
-// selectivity is the share of rows that match, as far as is known; a guess is never less than a hundredth.
+// selectivity is the share of rows that match, as far as is known; a guess is never less than a hundredth. The first is a third: should all of
+// them match, the window takes three times its target, which memory has room for.
 func (s *slicer) selectivity() float64 {
-	if s.q.chain.All() || s.selected == 0 {
+	if s.q.chain.All() {
 		return 1
+	}
+	if s.selected == 0 {
+		return 1. / 3
 	}
 	return min(1, max(0.01, 2*float64(s.matched)/float64(s.selected)))
 }
