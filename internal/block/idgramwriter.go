@@ -11,7 +11,7 @@ import (
 
 const (
 	// gramShare is how much of a row group's size its filters may take: one part in that many.
-	gramShare = 36
+	gramShare = 38
 	// gramBits is how many bits a filter gets for each gram where there is room, before and after compression alike.
 	gramBits = 2.5
 )
