@@ -31,8 +31,9 @@ const (
 type Expression struct {
 	re    *regexp.Regexp
 	steps int
-	// behind finds the expression behind one rune, in its first group: it sees what stands before, as a word boundary asks for.
-	behind func() *regexp.Regexp
+	// behind finds the expression behind one rune, in its first group: it sees what stands before, as a word boundary asks for. It fails where the
+	// expression is at a limit of Go's, and this form of it beyond.
+	behind func() (*regexp.Regexp, error)
 }
 
 // Check parses an expression and returns it simplified, and its program. The error says which limit it is over, or what is wrong with it.
@@ -85,8 +86,16 @@ func compile(text string) (*Expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	behind := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("(?s:.)(" + text + ")") })
+	behind := sync.OnceValues(func() (*regexp.Regexp, error) { return regexp.Compile("(?s:.)(" + ended(text) + ")") })
 	return &Expression{re, len(prog.Inst), behind}, nil
+}
+
+// ended returns an expression that something may follow: one may leave a \Q open, which takes all that comes for text.
+func ended(text string) string {
+	if _, err := syntax.Parse("("+text+")", syntax.Perl); err != nil {
+		return text + `\E`
+	}
+	return text
 }
 
 // SubexpNames are the names of the groups, "" for the whole and for those without.
@@ -117,7 +126,8 @@ func (x *Expression) FindSubmatchIndex(ctx context.Context, line []byte) []int {
 func (x *Expression) Short(n int) bool { return n*x.steps <= maxWork }
 
 // All calls visit for the matches in a text that do not overlap, with their bounds and those of their groups, as Go's FindAllSubmatchIndex
-// finds them, until it returns false. It returns why the context has ended, if it has.
+// finds them, until it returns false. It returns why the context has ended, if it has, or that Go takes the expression, but not behind another one
+// in a long text.
 func (x *Expression) All(ctx context.Context, text []byte, visit func(m []int) bool) error {
 	// Each match may be looked for up to the end of the text.
 	if len(text) <= maxWork/x.steps/max(1, len(text)) {
@@ -130,9 +140,12 @@ func (x *Expression) All(ctx context.Context, text []byte, visit func(m []int) b
 	}
 	last := -1
 	for at := 0; at <= len(text); {
-		m := x.from(ctx, text, at)
+		m, err := x.from(ctx, text, at)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if err != nil {
+			return err
 		}
 		if m == nil {
 			return nil
@@ -154,20 +167,24 @@ func (x *Expression) All(ctx context.Context, text []byte, visit func(m []int) b
 }
 
 // from returns the first match that begins at or behind an offset.
-func (x *Expression) from(ctx context.Context, text []byte, at int) []int {
+func (x *Expression) from(ctx context.Context, text []byte, at int) ([]int, error) {
 	if at == 0 {
-		return x.FindSubmatchIndex(ctx, text)
+		return x.FindSubmatchIndex(ctx, text), nil
+	}
+	behind, err := x.behind()
+	if err != nil {
+		return nil, fmt.Errorf("the expression is too deep for a text of %d bytes: %w", len(text), err)
 	}
 	_, size := utf8.DecodeLastRune(text[:at])
 	rest := text[at-size:]
 	var m []int
 	if x.Short(len(rest)) {
-		m = x.behind().FindSubmatchIndex(rest)
+		m = behind.FindSubmatchIndex(rest)
 	} else {
-		m = x.behind().FindReaderSubmatchIndex(x.reader(ctx, rest))
+		m = behind.FindReaderSubmatchIndex(x.reader(ctx, rest))
 	}
 	if m == nil {
-		return nil
+		return nil, nil
 	}
 	m = m[2:]
 	for i := range m {
@@ -175,7 +192,7 @@ func (x *Expression) from(ctx context.Context, text []byte, at int) []int {
 			m[i] += at - size
 		}
 	}
-	return m
+	return m, nil
 }
 
 // Expand appends a template to dst with $1 or ${name} replaced by the groups of a match.

@@ -54,6 +54,31 @@ func TestSearchEndsWithTheContext(t *testing.T) {
 	}
 }
 
+// Expressions that Go takes alone, but not inside of another, are an error where that is needed; one that ends in plain text is not.
+func TestExpressionsAtALimit(t *testing.T) {
+	deep := strings.Repeat("(", 999) + "a" + strings.Repeat(")", 999)
+	x, err := Compile(deep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func(x *Expression, text string) (n int, err error) {
+		err = x.All(t.Context(), []byte(text), func([]int) bool { n++; return true })
+		return n, err
+	}
+	if n, err := count(x, "aa"); n != 2 || err != nil {
+		t.Error(n, err)
+	}
+	if n, err := count(x, strings.Repeat("ab", 100)); n != 1 || err == nil || !strings.Contains(err.Error(), "too deep for a text of 200 bytes") {
+		t.Error(n, err)
+	}
+	if x, err = Compile(`b|\Qa|`); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := count(x, strings.Repeat("a|b", 2000)); n != 4000 || err != nil {
+		t.Error(n, err)
+	}
+}
+
 var seeds = []string{
 	`a`, `a*`, `\b`, `\B`, `^`, `$`, `(?m)^a`, `(?m)b$`, `\ba|b\b`, `(?P<x>a)(b)?`, `a.*b|a`, ``, `.`, `é`, `(?i)K`, `\x{FFFD}`, `(a)|(b)`, `\Aa`, `b\z`, `(?s).b`, `(?U)a+b*`,
 }
