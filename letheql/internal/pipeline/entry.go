@@ -17,6 +17,10 @@ type Base interface{ Label(name string) string }
 // and the line is marked by ErrorLabel.
 const MaxLabels = 1000
 
+// MaxMade is how many bytes the stages make of one line, all of them together: texts of templates and of each of their functions, values that they
+// hold meanwhile, and labels that are taken out. What is over it is left out, and the line is marked by ErrorLabel.
+const MaxMade = 8 << 20
+
 // Labels that mark a line on which a stage failed, and the values of the first.
 const (
 	ErrorLabel   = "__error__"
@@ -50,6 +54,8 @@ type Entry struct {
 	// line is the number of the line, count how many names have got a value in it.
 	line  uint64
 	count int
+	// made is how many bytes the stages have made of the line.
+	made int
 }
 
 // Scope says which labels stages may set. It is shared by the entries of a query.
@@ -78,7 +84,7 @@ func (e *Entry) Reset(line []byte, t int64, base Base) {
 	e.Value, e.HasValue = 0, false
 	e.labels = e.labels[:0]
 	e.line++
-	e.count = 0
+	e.count, e.made = 0, 0
 	clear(e.rare)
 }
 
@@ -133,12 +139,34 @@ func (e *Entry) Extract(key, value []byte) {
 	if len(value) == 0 {
 		return
 	}
-	if n := e.nameOf(key); e.counted(n) {
+	if n := e.nameOf(key); e.takes(n, len(value)) && n.wanted {
 		e.set(n.text, string(value))
 	}
 }
 
-// counted counts a name that gets a value, wanted or not, and reports whether it is to be stored. A line with too many is marked.
+// spend reports whether so many bytes more may be made of the line, and counts them.
+func (e *Entry) spend(bytes int) bool {
+	if bytes > MaxMade-e.made {
+		return false
+	}
+	e.made += bytes
+	return true
+}
+
+// takes counts a name that gets a value made of the line, wanted or not, and reports whether there is room for both. Where there is none, the line
+// is marked. It is false too where the context has ended, since a line may have a label in every third byte.
+func (e *Entry) takes(n *name, bytes int) bool {
+	if e.ctx.Err() != nil || !e.counted(n) {
+		return false
+	}
+	if !e.spend(bytes) {
+		e.Fail(ErrMaxLabels, "the labels of the line hold more bytes than are taken out of one")
+		return false
+	}
+	return true
+}
+
+// counted counts a name that gets a value, wanted or not, and reports whether there is room for it. A line with too many is marked.
 func (e *Entry) counted(n *name) bool {
 	if n == nil {
 		return false
@@ -154,7 +182,7 @@ func (e *Entry) counted(n *name) bool {
 			e.rare[n.text] = n
 		}
 	}
-	return n.wanted
+	return true
 }
 
 // set stores a value under a name that was counted.

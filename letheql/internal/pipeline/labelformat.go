@@ -80,7 +80,7 @@ func (s *LabelFormat) Process(e *Entry) bool {
 		}
 		n := e.nameOf(r.name)
 		e.remove(n.text)
-		if len(value) > 0 && e.counted(n) {
+		if len(value) > 0 && e.counted(n) && n.wanted {
 			e.set(n.text, string(value))
 		}
 	}

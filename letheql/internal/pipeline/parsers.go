@@ -146,7 +146,7 @@ func store(e *Entry, key, value []byte, kind jsonparser.ValueType, nested bool) 
 	if len(value) == 0 || kind == jsonparser.Null {
 		return
 	}
-	if n := e.nameOf(key); e.counted(n) {
+	if n := e.nameOf(key); e.takes(n, len(value)) && n.wanted {
 		e.set(n.text, jsonValue(value, kind, nested))
 	}
 }

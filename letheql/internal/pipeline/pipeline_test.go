@@ -106,6 +106,7 @@ func TestMistakesInStages(t *testing.T) {
 		"define":          second(NewLineFormat(`{{define "x"}}{{template "x"}}{{end}}{{template "x"}}`)),
 		"template itself": second(NewLineFormat(`{{template "line_format"}}`)),
 		"call":            second(NewLineFormat(`{{call .a}}`)),
+		"many parts":      second(NewLineFormat(strings.Repeat(`{{len .a}}`, MaxFormatParts/2+1))),
 		"loop in if":      second(NewLineFormat("{{if .a}}{{else}}{{range 5}}x{{end}}{{end}}")),
 	} {
 		if err == nil {
@@ -137,6 +138,7 @@ func TestLineFormat(t *testing.T) {
 		`{{duration_seconds "1h30m"}} {{bytes "2KB"}} {{__timestamp__ | unixEpoch}} {{__timestamp__ | unixEpochNanos}}`:                                                                                       "5400 2000 1772355600 1772355600000000005",
 		`{{trim "  x "}}{{trimAll "-" "--y-"}}{{trimPrefix "V" .a}}{{trimSuffix "e" .a}}{{len .a}}`:                                                                                                           "xyalueValu5",
 		`{{$x := .a}}{{$x}}{{$.b}}{{contains "al" .a}}{{hasPrefix "V" .a}}{{hasSuffix "V" .a}}`:                                                                                                               "Valuebtruetruefalse",
+		`{{index (fromJson "{\"a\":[1,\"x\"]}") "a" 1}}{{slice .a 1 3}}{{fromJson "[1,{},null]" | printf "%v %d" "x"}}{{add (fromJson "[1]") .a}}`:                                                            "xalx [%!d(float64=1) map[] <nil>]0",
 		``: "",
 	} {
 		s := must[*LineFormat](t)(NewLineFormat(text))
@@ -182,7 +184,7 @@ func TestLineFormatFails(t *testing.T) {
 		`{{replace "" "x" .a}}`, `{{repeat 2000000 "x" | trunc 1}}`, `{{repeat -1 "x"}}`, `{{repeat 900000 "a" | repeat 2 | trunc 1}}`, `{{indent 500000 "a\nb\nc" | trunc 1}}`,
 		`{{printf "%999999999d" 1 | trunc 1}}`, `{{printf "%.999999999f" 1.0 | trunc 1}}`, `{{printf "%*d" 999999999 1}}`, `{{printf "%[1]s%[1]s" .a}}`,
 		`{{printf (repeat 500000 "%d") | trunc 1}}`, `{{unixToTime "12"}}`, `{{toDate "2006" "x"}}`,
-		`{{regexReplaceAll "(" .a ""}}`, `{{.a.b}}`, strings.Repeat(`{{.a}}`, 2000),
+		`{{regexReplaceAll "(" .a ""}}`, `{{.a.b}}`, `{{repeat 2 .a}}` + strings.Repeat(`{{repeat 900 .a}}`, 2), strings.Repeat(`{{.a}}`, 1000) + strings.Repeat("x", 50_000),
 		`{{.a` + strings.Repeat(` | b64enc`, 40) + ` | trunc 1}}`, `{{alignLeft 500000 .a | replace " " "%" | urlencode | trunc 1}}`,
 	} {
 		s := must[*LineFormat](t)(NewLineFormat(text))

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -9,11 +10,15 @@ import (
 	"text/template/parse"
 )
 
-// MaxFormatBytes is the longest text that a template makes, as a whole and in each of its functions; a longer one is an error of that line.
-const MaxFormatBytes = 1 << 20
+const (
+	// MaxFormatBytes is the longest text that a template makes, as a whole and in each of its functions; a longer one is an error of that line.
+	MaxFormatBytes = 1 << 20
+	// MaxFormatParts is how many functions and arguments a template has at most: each is evaluated once for a line.
+	MaxFormatParts = 1000
+)
 
 // format is a Go template over the labels of a line. It has only what needs time and memory in proportion to the line: no
-// loops and no nested templates.
+// loops and no nested templates. What all templates of a query make of a line is bounded by MaxMade.
 type format struct {
 	text   string
 	fields []string
@@ -36,12 +41,13 @@ func newFormat(stage, text string) (*format, error) {
 	if len(t.Templates()) > 1 {
 		return nil, fmt.Errorf("a %s defines no templates", stage)
 	}
-	f := &format{text: text}
+	c := &checker{stage: stage, funcs: funcs(&bound{})}
 	if t.Tree != nil {
-		if err := f.check(t.Root); err != nil {
-			return nil, fmt.Errorf("%w in %s", err, stage)
+		if err := c.check(t.Root); err != nil {
+			return nil, err
 		}
 	}
+	f := &format{text: text, fields: c.fields}
 	f.pool.New = func() any {
 		b := &bound{}
 		b.tmpl = template.Must(t.Clone()).Funcs(funcs(b))
@@ -62,79 +68,102 @@ func (f *format) render(e *Entry) ([]byte, error) {
 	for _, name := range f.fields {
 		values[name], _ = e.Get(name)
 	}
-	var out limited
+	out := limited{entry: e}
 	err := b.tmpl.Execute(&out, values)
 	return out.Bytes(), err
 }
 
-// check refuses what is not in the list of what a template may hold, and collects the labels.
-func (f *format) check(n parse.Node) error {
+// checker walks over a template of a stage and collects its labels.
+type checker struct {
+	stage  string
+	funcs  template.FuncMap
+	fields []string
+	parts  int
+}
+
+// builtins are those of Go's templates that a template may use. The others make texts that nothing bounds (print, html, …), or call what a value
+// brings along.
+var builtins = []string{"and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "len", "index", "slice"}
+
+// check refuses what is not in the list of what a template may hold.
+func (c *checker) check(n parse.Node) error {
 	switch x := n.(type) {
 	case *parse.ListNode:
 		if x == nil {
 			return nil
 		}
-		return checkAll(f, x.Nodes)
+		return checkAll(c, x.Nodes)
 	case *parse.ActionNode:
-		return f.check(x.Pipe)
+		return c.check(x.Pipe)
 	case *parse.IfNode:
-		return f.branch(&x.BranchNode)
+		return c.branch(&x.BranchNode)
 	case *parse.WithNode:
-		return f.branch(&x.BranchNode)
+		return c.branch(&x.BranchNode)
 	case *parse.PipeNode:
 		if x == nil {
 			return nil
 		}
-		return checkAll(f, x.Cmds)
+		return checkAll(c, x.Cmds)
 	case *parse.CommandNode:
-		return checkAll(f, x.Args)
+		if c.parts += len(x.Args); c.parts > MaxFormatParts {
+			return fmt.Errorf("a %s has at most %d functions and arguments", c.stage, MaxFormatParts)
+		}
+		return checkAll(c, x.Args)
 	case *parse.IdentifierNode:
-		allowed := []string{"and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "len"}
-		if _, ok := funcs(&bound{})[x.Ident]; !ok && !slices.Contains(allowed, x.Ident) {
-			return fmt.Errorf("function %q is not available", x.Ident)
+		if _, ok := c.funcs[x.Ident]; !ok && !slices.Contains(builtins, x.Ident) {
+			return fmt.Errorf("function %q is not available in %s", x.Ident, c.stage)
 		}
 	case *parse.FieldNode:
-		f.fields = append(f.fields, x.Ident[0])
+		c.fields = append(c.fields, x.Ident[0])
 	case *parse.VariableNode:
 		if x.Ident[0] == "$" && len(x.Ident) > 1 {
-			f.fields = append(f.fields, x.Ident[1])
+			c.fields = append(c.fields, x.Ident[1])
 		}
 	case *parse.ChainNode:
-		return f.check(x.Node)
+		return c.check(x.Node)
 	case *parse.TextNode, *parse.StringNode, *parse.NumberNode, *parse.BoolNode, *parse.DotNode, *parse.CommentNode:
 	default:
-		return fmt.Errorf("%q is not available", n.String())
+		return fmt.Errorf("%q is not available in %s", n.String(), c.stage)
 	}
 	return nil
 }
 
-func (f *format) branch(b *parse.BranchNode) error {
+func (c *checker) branch(b *parse.BranchNode) error {
 	for _, n := range []parse.Node{b.Pipe, b.List, b.ElseList} {
-		if err := f.check(n); err != nil {
+		if err := c.check(n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkAll[N parse.Node](f *format, nodes []N) error {
+func checkAll[N parse.Node](c *checker, nodes []N) error {
 	for _, n := range nodes {
-		if err := f.check(n); err != nil {
+		if err := c.check(n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// limited is a buffer that refuses to grow beyond the longest line.
-type limited struct{ bytes.Buffer }
+// limited is a buffer that refuses to grow beyond the longest line, and beyond what may be made of its entry's.
+type limited struct {
+	bytes.Buffer
+	entry *Entry
+}
 
-var errLong = fmt.Errorf("the line is longer than %d bytes", MaxFormatBytes)
+var (
+	errLong = fmt.Errorf("the line is longer than %d bytes", MaxFormatBytes)
+	errMade = errors.New("the templates make too much of the line, each of their functions counted")
+)
 
 // Write implements io.Writer.
 func (l *limited) Write(p []byte) (int, error) {
 	if l.Len()+len(p) > MaxFormatBytes {
 		return 0, errLong
+	}
+	if !l.entry.spend(len(p)) {
+		return 0, errMade
 	}
 	return l.Buffer.Write(p)
 }

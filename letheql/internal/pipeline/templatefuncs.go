@@ -2,9 +2,9 @@ package pipeline
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -14,7 +14,7 @@ import (
 	"unicode/utf8"
 )
 
-// funcs are the functions of a template: those of LogQL that work on text and numbers.
+// funcs are the functions of a template: those of LogQL that work on text and numbers. What they make counts for the line that is bound.
 func funcs(b *bound) template.FuncMap {
 	all := template.FuncMap{
 		"__line__":      func() string { return string(b.entry.Line) },
@@ -30,11 +30,14 @@ func funcs(b *bound) template.FuncMap {
 		"regexReplaceAll":        func(re, s, to string) (string, error) { return b.replace(re, s, to, false) },
 		"regexReplaceAllLiteral": func(re, s, to string) (string, error) { return b.replace(re, s, to, true) },
 		"count":                  b.count,
+		"printf":                 b.printf,
+		"fromJson":               b.fromJSON,
 	}
 	for _, some := range []template.FuncMap{textFuncs(), numberFuncs()} {
-		for name, f := range some {
-			all[name] = f
-		}
+		maps.Copy(all, some)
+	}
+	for name, f := range all {
+		all[name] = b.guarded(f)
 	}
 	return all
 }
@@ -54,8 +57,6 @@ func textFuncs() template.FuncMap {
 		"repeat":     repeat,
 		"indent":     indent,
 		"nindent":    func(n int, s string) (string, error) { s, err := indent(n, s); return "\n" + s, err },
-		"printf":     printf,
-		"fromJson":   fromJSON,
 		"trunc":      trunc,
 		"substr":     substr,
 		"alignLeft":  func(n int, s string) (string, error) { return align(n, s, false) },
@@ -97,46 +98,6 @@ func indent(n int, s string) (string, error) {
 	}
 	pad := strings.Repeat(" ", n)
 	return pad + strings.ReplaceAll(s, "\n", "\n"+pad), nil
-}
-
-// maxWidth is the greatest width and precision of a verb of printf.
-const maxWidth = 1000
-
-// printf is Go's, but that a width is written out and not great, and each argument is used once: the text stays in proportion to them.
-func printf(format string, args ...any) (string, error) {
-	for rest := format; ; {
-		_, verb, ok := strings.Cut(rest, "%")
-		if !ok {
-			break
-		}
-		end := strings.IndexFunc(verb, func(r rune) bool { return !strings.ContainsRune("+-# 0123456789.", r) })
-		if end < 0 {
-			end = len(verb)
-		}
-		for _, number := range strings.FieldsFunc(verb[:end], func(r rune) bool { return !unicode.IsDigit(r) }) {
-			if n, err := strconv.Atoi(number); err != nil || n > maxWidth {
-				return "", fmt.Errorf("printf: width %s is above %d", number, maxWidth)
-			}
-		}
-		if end < len(verb) && (verb[end] == '*' || verb[end] == '[') {
-			return "", fmt.Errorf("printf: %q is not available", verb[end])
-		}
-		rest = strings.TrimPrefix(verb[end:], "%")
-	}
-	out := fmt.Sprintf(format, args...)
-	if len(out) > MaxFormatBytes {
-		return "", errLong
-	}
-	return out, nil
-}
-
-// fromJSON reads a value; of text that is none it makes nothing, as LogQL does.
-func fromJSON(s string) any {
-	var v any
-	if err := json.Unmarshal([]byte(s), &v); err != nil {
-		return nil
-	}
-	return v
 }
 
 // unixToTime reads days, seconds, milliseconds, microseconds or nanoseconds since 1970: which, the number of digits says.

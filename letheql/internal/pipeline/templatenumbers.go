@@ -48,8 +48,25 @@ func numberFuncs() template.FuncMap {
 	}
 }
 
+// maxNumber is how many characters of a text are read as a number: a longer one is none.
+const maxNumber = 1000
+
+// numeral is a value as a text that may be a number; lists and maps are none.
+func numeral(v any) string {
+	switch v := v.(type) {
+	case string:
+		if len(v) > maxNumber {
+			return ""
+		}
+		return v
+	case []any, map[string]any, map[string]string:
+		return ""
+	}
+	return fmt.Sprint(v)
+}
+
 func toFloat(v any) float64 {
-	f, err := strconv.ParseFloat(fmt.Sprint(v), 64)
+	f, err := strconv.ParseFloat(numeral(v), 64)
 	if err != nil {
 		return 0
 	}
@@ -57,7 +74,7 @@ func toFloat(v any) float64 {
 }
 
 func toInt(v any) int64 {
-	if n, err := strconv.ParseInt(fmt.Sprint(v), 10, 64); err == nil {
+	if n, err := strconv.ParseInt(numeral(v), 10, 64); err == nil {
 		return n
 	}
 	return int64(toFloat(v))
