@@ -87,17 +87,18 @@ func (s *LabelFormat) Process(e *Entry) bool {
 	return true
 }
 
+// rename leaves a label as it is where the line has no room for the other name; the line is marked then.
 func (r *formatRule) rename(e *Entry) {
 	value, ok := e.Get(r.from)
 	if !ok {
 		return
 	}
 	n := e.nameOf(r.name)
-	if n.text == r.from {
+	if n.text == r.from || !e.counted(n) {
 		return
 	}
 	e.remove(r.from)
-	if e.counted(n) {
+	if n.wanted {
 		e.set(n.text, value)
 	}
 }

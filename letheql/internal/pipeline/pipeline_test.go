@@ -302,6 +302,15 @@ func TestBoundsOfAnEntry(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 	}
+	// A label that is to get another name keeps its own where the line has no room for that.
+	rename := &LabelFormat{}
+	if err := rename.Rename("new", "k0"); err != nil {
+		t.Fatal(err)
+	}
+	rename.Process(e)
+	if v, _ := e.Get("k0"); v != "v" {
+		t.Error("a label is lost by its renaming")
+	}
 	// The entry forgets one line with the next.
 	e.Reset([]byte("x"), 0, row{})
 	if labelsOf(e) != "" || e.Failed() {
