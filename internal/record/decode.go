@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"lethe/internal/layout"
@@ -177,6 +178,16 @@ func trim(b []byte) []byte {
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
 
 func trimEnd(b []byte) []byte { return bytes.TrimSuffix(b, []byte("\r")) }
+
+// BeforeCut returns what stands before the CutMark of a line, and whether it ends with one.
+func BeforeCut(line []byte) ([]byte, bool) {
+	before, behind, _ := strings.Cut(CutMark, "%d")
+	rest, ok := bytes.CutSuffix(line, []byte(behind))
+	if !ok {
+		return nil, false
+	}
+	return bytes.CutSuffix(bytes.TrimRight(rest, "0123456789"), []byte(before))
+}
 
 // Cut shortens a line in place to at most limit bytes, CutMark included; missing more bytes were never there.
 // A line that is no longer than limit, with nothing missing, is returned as it is. limit is at least 256.

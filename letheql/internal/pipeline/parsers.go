@@ -10,6 +10,7 @@ import (
 
 	"github.com/buger/jsonparser"
 
+	"lethe/internal/record"
 	"lethe/internal/regex"
 )
 
@@ -91,9 +92,13 @@ func (s *JSON) String() string { return strings.TrimSpace("| json " + extraction
 // Labels implements Stage.
 func (s *JSON) Labels() []string { return nil }
 
-// Process implements Stage.
+// Process implements Stage. Of a line that was cut, what stands before its end is taken out; it is marked all the same.
 func (s *JSON) Process(e *Entry) bool {
 	line := bytes.TrimSpace(e.Line)
+	if begin, cut := record.BeforeCut(line); cut && len(begin) > 0 && begin[0] == '{' {
+		e.Fail(ErrJSON, "the line was cut")
+		line = closed(begin)
+	}
 	if len(line) == 0 || line[0] != '{' || !json.Valid(line) {
 		e.Fail(ErrJSON, "the line is not a JSON object")
 		return true
@@ -114,6 +119,29 @@ func (s *JSON) Process(e *Entry) bool {
 		store(e, x.name, value, kind, true)
 	}
 	return true
+}
+
+// closed returns the beginning of a JSON text up to the last value that is whole, with the brackets closed that are open there.
+func closed(begin []byte) []byte {
+	var open []byte
+	quoted, end := false, 0
+	for i := 0; i < len(begin); i++ {
+		switch c := begin[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\':
+			i++
+		case quoted:
+		case c == '{' || c == '[':
+			open, end = append(open, c+2), i+1 // in ASCII, what closes is two behind what opens
+		case c == '}' || c == ']':
+			open, end = open[:max(len(open)-1, 0)], i+1
+		case c == ',':
+			end = i
+		}
+	}
+	slices.Reverse(open)
+	return slices.Concat(begin[:end], open)
 }
 
 // MaxJSONDepth is how deep the objects may lie whose keys become labels. Each level reads the rest of the line once more, so that without a

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lethe/internal/record"
 )
 
 type row map[string]string
@@ -43,6 +45,7 @@ func must[S any](t *testing.T) func(S, error) S {
 
 func TestParsers(t *testing.T) {
 	json := must[*JSON](t)(NewJSON(nil))
+	cut, cutMark := fmt.Sprintf(record.CutMark, 17), "__error__=JSONParserErr __error_details__=the line was cut"
 	pattern := func(s string) Stage { return must[*Pattern](t)(NewPattern(s)) }
 	for _, tc := range []struct {
 		stage      Stage
@@ -59,6 +62,17 @@ func TestParsers(t *testing.T) {
 			must[*JSON](t)(NewJSON([]Extraction{{Name: "x", Path: `a.b[1]["c d"]`}, {Name: "n", Path: "none"}, {Name: "o", Path: "a"}})),
 			`{"a":{"b":[0,{"c d":"deep"}]}}`, `o={"b":[0,{"c d":"deep"}]} x=deep`,
 		},
+		// Of a line that was cut, nothing is lost that stands whole before its end.
+		{json, `{"a":1,"b":{"c":"x","d":[1,{"e":"y` + cut, cutMark + " a=1 b_c=x"},
+		{json, `{"a":"\"{[","b":{"c":2},"d":tru` + cut, cutMark + ` a="{[ b_c=2`},
+		{json, `{"a":1,"b":12` + cut, cutMark + " a=1"},
+		{json, `{"a":{"b":1}` + cut, cutMark + " a_b=1"},
+		{json, `{"a":1,"b` + cut, cutMark + " a=1"},
+		{json, `{` + cut, cutMark},
+		{json, `]} "` + cut, "__error__=JSONParserErr __error_details__=the line is not a JSON object"},
+		{json, `{"a":1]` + cut, "__error__=JSONParserErr __error_details__=the line was cut"},
+		{json, cut, "__error__=JSONParserErr __error_details__=the line is not a JSON object"},
+		{must[*JSON](t)(NewJSON([]Extraction{{Name: "x", Path: "a.b"}, {Name: "y", Path: "c"}})), `{"a":{"b":1,"d":2},"c":3` + cut, cutMark + " x=1"},
 		{NewLogfmt(nil, false), `a=1 b="x y" c= d e.f=2`, "a=1 b=x y e_f=2"},
 		{NewLogfmt([]Extraction{{Name: "n", Path: "b"}}, false), "a=1 b=2\nb=3", "n=3"},
 		{NewLogfmt(nil, false), "a=1 " + strings.Repeat("x", 70_000) + " b=2", "a=1 b=2"},
