@@ -21,10 +21,10 @@ const (
 )
 
 const (
-	// maxWork is the greatest number of bytes times steps that are searched in one go: a few tenths of a second at worst.
-	maxWork = 1 << 24
+	// maxWork is the greatest number of bytes times steps that are searched in one go: some hundredths of a second at worst.
+	maxWork = 1 << 21
 	// checkWork is how much of a longer search is done before the end of the context is asked for again.
-	checkWork = 1 << 20
+	checkWork = 1 << 19
 )
 
 // Expression is a compiled expression. It is immutable and safe for concurrent use.
@@ -101,8 +101,11 @@ func ended(text string) string {
 // SubexpNames are the names of the groups, "" for the whole and for those without.
 func (x *Expression) SubexpNames() []string { return x.re.SubexpNames() }
 
-// Match tells whether there is a match in a line. Where the context ends meanwhile, it says no.
+// Match tells whether there is a match in a line. Where the context has ended, or ends meanwhile, it says no.
 func (x *Expression) Match(ctx context.Context, line []byte) bool {
+	if ctx.Err() != nil {
+		return false
+	}
 	if x.Short(len(line)) {
 		return x.re.Match(line)
 	}
@@ -110,8 +113,11 @@ func (x *Expression) Match(ctx context.Context, line []byte) bool {
 }
 
 // FindSubmatchIndex returns the bounds of the first match and its groups, as Go's regexp does; nil where there is none, or where the context
-// ends meanwhile.
+// has ended, or ends meanwhile.
 func (x *Expression) FindSubmatchIndex(ctx context.Context, line []byte) []int {
+	if ctx.Err() != nil {
+		return nil
+	}
 	if x.Short(len(line)) {
 		return x.re.FindSubmatchIndex(line)
 	}

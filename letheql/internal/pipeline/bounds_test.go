@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"runtime"
 	"strings"
 	"testing"
@@ -71,5 +72,78 @@ func TestLineIsBounded(t *testing.T) {
 				t.Errorf("%.30s: %q, and labels of %d bytes", tc.stage, mark, held)
 			}
 		}
+	}
+}
+
+// ending is the context of a query that ends when it was asked for so often.
+type ending struct {
+	context.Context
+	left int
+}
+
+func (c *ending) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// What may take long looks for the end of the query meanwhile, however short the line is.
+func TestStagesLookForTheEndOfTheQuery(t *testing.T) {
+	long := strings.Repeat("ab", 2000)
+	slow := "(?:" + strings.Repeat("(?:a|b)*c?", 200) + "z)"
+	is, err := MatchLabel("a", "!~", slow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drop, err := NewMatcher("a", "!~", slow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, err := NewMatcher("a", "=~", "a|b.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := CompareLabel("c", ">", "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var choices []Choice
+	numbers := number
+	for range 300 {
+		choices, numbers = append(choices, Choice{"a", short}), Or(numbers, number)
+	}
+	for name, tc := range map[string]struct {
+		stage Stage
+		line  string
+	}{
+		"label filter": {NewLabelFilter(is), ""},
+		"drop":         {NewDrop([]Choice{{Name: "a", Matcher: drop}}), ""},
+		"conditions":   {NewLabelFilter(numbers), ""},
+		"choices":      {NewDrop(choices[:50]), ""},
+		"functions":    {must[*LineFormat](t)(NewLineFormat(strings.Repeat("{{lower .a}}", 100))), ""},
+		"all of json":  {must[*JSON](t)(NewJSON(nil)), `{` + strings.Repeat(`"c":1,`, 100) + `"b":1}`},
+	} {
+		ctx := &ending{context.Background(), 1 << 30}
+		e := NewEntry(ctx, &Scope{})
+		e.Reset([]byte(tc.line), 0, row{"a": long})
+		e.set("a", long)
+		tc.stage.Process(e)
+		if asked := 1<<30 - ctx.left; asked < 5 {
+			t.Errorf("%s: the query's end is looked for %d times", name, asked)
+		}
+		ctx.left = 3
+		e.Reset([]byte(tc.line), 0, row{"a": long})
+		e.set("a", long)
+		tc.stage.Process(e)
+		if ctx.left < -100 {
+			t.Errorf("%s: it goes on when the query has ended", name)
+		}
+	}
+	ctx := &ending{context.Background(), 0}
+	e := NewEntry(ctx, &Scope{})
+	e.Reset([]byte("short"), 0, row{})
+	if (Pipeline{NewDecolorize()}).Process(e) {
+		t.Error("a stage of a short line begins when the query has ended")
 	}
 }

@@ -67,7 +67,11 @@ func (c both) appendText(b []byte, bind int) []byte {
 	return b
 }
 
+// holds is false where the context has ended: a filter may have thousands of conditions.
 func (c both) holds(e *Entry) bool {
+	if e.ctx.Err() != nil {
+		return false
+	}
 	a := c.a.holds(e)
 	if c.or && a {
 		return true

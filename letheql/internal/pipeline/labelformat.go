@@ -139,6 +139,9 @@ func (s *Choose) Labels() []string { return nil }
 
 // Process implements Stage.
 func (s *Choose) Process(e *Entry) bool {
+	if e.ctx.Err() != nil {
+		return false
+	}
 	e.labels = slices.DeleteFunc(e.labels, func(l Label) bool {
 		if s.keep && (l.Name == ErrorLabel || l.Name == DetailsLabel) {
 			return false

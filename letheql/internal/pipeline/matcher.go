@@ -34,9 +34,10 @@ func NewMatcher(name, op, value string) (*Matcher, error) {
 	return nil, errors.New("a text is compared by one of = != =~ !~, not by " + op)
 }
 
-// holds has a long value searched by what ends with the query; the upstream matcher is faster for others.
+// holds has a long value searched by what ends with the query; the upstream matcher is faster for others. There may be thousands of labels and
+// matchers, so no search begins when the query has ended.
 func (m *Matcher) holds(e *Entry, value string) bool {
-	if m.re == nil || m.re.Short(len(value)) {
+	if m.re == nil || m.re.Short(len(value)) && e.ctx.Err() == nil {
 		return m.Matches(value)
 	}
 	return m.re.Match(e.ctx, []byte(value)) == (m.Type == labels.MatchRegexp)

@@ -34,13 +34,10 @@ func (p Pipeline) String() string {
 	return b.String()
 }
 
-// longLine is the length from which on a stage may take so long that the end of the query is looked for before each.
-const longLine = 64 << 10
-
 // Process runs the stages until one of them drops the entry, or its context ends.
 func (p Pipeline) Process(e *Entry) bool {
 	for _, s := range p {
-		if len(e.Line) >= longLine && e.ctx.Err() != nil || !s.Process(e) {
+		if e.ctx.Err() != nil || !s.Process(e) {
 			return false
 		}
 	}
