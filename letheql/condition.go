@@ -97,8 +97,8 @@ func (c *conditionParser) comparison() (pipeline.Condition, error) {
 	if name == "" {
 		return nil, c.unexpected(c.pos, "a label")
 	}
-	if c.operators++; c.operators > maxOperators {
-		return nil, tooManyOperators(c.src, c.pos)
+	if err := c.count(c.pos); err != nil {
+		return nil, err
 	}
 	if stageWord(name) {
 		return nil, errorAt(c.src, c.pos, "%s is the name of a stage, and no label that can be compared", name)

@@ -19,6 +19,7 @@ func TestDeepQueriesAreRefused(t *testing.T) {
 		"1" + strings.Repeat("+1", 30_000), strings.Repeat("(", 30_000) + "1" + strings.Repeat(")", 30_000),
 		"vector(1)" + strings.Repeat(" or vector(1)", 5000), strings.Repeat("-", 60_000) + "1", "vector(1)" + strings.Repeat("[1s:1s]", 6000),
 		`pod{} | a="1"` + strings.Repeat(` or a="1"`, 5000), "pod{}" + strings.Repeat(" | json | a > 1", 6000),
+		"pod{} | json a" + strings.Repeat(",a", 5000), "pod{} | logfmt a" + strings.Repeat(`,a="b"`, 5000), "pod{} | drop a" + strings.Repeat(",a", 5000),
 	} {
 		_, err := letheql.Parse(query)
 		var e *letheql.Error

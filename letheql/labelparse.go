@@ -15,6 +15,9 @@ func (p *stageParser) labelFormat(pos int) (pipeline.Stage, error) {
 		if name == "" || !strings.HasPrefix(p.src[eq:], "=") || compareOp(p.src[eq:]) != "=" {
 			return nil, p.unexpected(pos, "a label to set, as in level=severity or level=\"{{.severity}}\"")
 		}
+		if err := p.count(pos); err != nil {
+			return nil, err
+		}
 		end, err := p.formatRule(s, name, skipSpace(p.src, eq+1))
 		if err != nil {
 			return nil, err
@@ -52,6 +55,9 @@ func (p *stageParser) choose(stage string, pos int) (pipeline.Stage, error) {
 		name := p.ident(pos)
 		if name == "" {
 			return nil, p.unexpected(pos, "a label")
+		}
+		if err := p.count(pos); err != nil {
+			return nil, err
 		}
 		c := pipeline.Choice{Name: name}
 		p.i = pos + len(name)

@@ -64,7 +64,7 @@ type lifter struct {
 	res       *lifted
 }
 
-// maxOperators bounds the operators, parentheses and brackets of a query, and the comparisons of its label filters. The upstream parser takes
+// maxOperators bounds the operators, parentheses and brackets of a query, the comparisons of its label filters, and the labels that its stages name. The upstream parser takes
 // time with the square of the depth of its tree, so that a query of 64 KiB, all of it 1+1+1, would take minutes.
 const maxOperators = 5000
 

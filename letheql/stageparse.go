@@ -14,8 +14,16 @@ type stageParser struct {
 	src string
 	// i is the offset behind the last stage.
 	i int
-	// operators counts those of the query so far; each comparison of a label filter is one.
+	// operators counts those of the query so far; each comparison of a label filter is one, and each label that a stage names.
 	operators int
+}
+
+// count counts one more operator, at pos.
+func (p *stageParser) count(pos int) error {
+	if p.operators++; p.operators > maxOperators {
+		return tooManyOperators(p.src, pos)
+	}
+	return nil
 }
 
 // next returns the stage that follows, nil where none does.
@@ -187,6 +195,9 @@ func (p *stageParser) extraction(name string, end int) (pipeline.Stage, error) {
 				return nil, p.unexpected(pos, "a label")
 			}
 			break
+		}
+		if err := p.count(pos); err != nil {
+			return nil, err
 		}
 		x := pipeline.Extraction{Name: label, Path: label}
 		end = pos + len(label)

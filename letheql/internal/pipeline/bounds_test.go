@@ -108,9 +108,11 @@ func TestStagesLookForTheEndOfTheQuery(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var paths, missing []Extraction
 	var choices []Choice
 	numbers := number
 	for range 300 {
+		paths, missing = append(paths, Extraction{Name: "b", Path: "a"}), append(missing, Extraction{Name: "b", Path: "z"})
 		choices, numbers = append(choices, Choice{"a", short}), Or(numbers, number)
 	}
 	for name, tc := range map[string]struct {
@@ -121,7 +123,10 @@ func TestStagesLookForTheEndOfTheQuery(t *testing.T) {
 		"drop":         {NewDrop([]Choice{{Name: "a", Matcher: drop}}), ""},
 		"conditions":   {NewLabelFilter(numbers), ""},
 		"choices":      {NewDrop(choices[:50]), ""},
+		"paths":        {must[*JSON](t)(NewJSON(missing)), `{"a":1}`},
 		"functions":    {must[*LineFormat](t)(NewLineFormat(strings.Repeat("{{lower .a}}", 100))), ""},
+		"json":         {must[*JSON](t)(NewJSON(paths)), `{"a":1}`},
+		"logfmt":       {NewLogfmt(paths, false), "a=1"},
 		"all of json":  {must[*JSON](t)(NewJSON(nil)), `{` + strings.Repeat(`"c":1,`, 100) + `"b":1}`},
 	} {
 		ctx := &ending{context.Background(), 1 << 30}

@@ -12,17 +12,20 @@ import (
 
 // Logfmt makes labels of the pairs key=value in a line.
 type Logfmt struct {
-	only   []Extraction
+	only []Extraction
+	// names are those of the labels for each key that is taken out.
+	names  map[string][][]byte
 	strict bool
 }
 
 // NewLogfmt returns a stage that takes out the given keys, or all where there are none. A strict one stops at the first pair that is none, and
 // marks the line; else such pairs are left out.
 func NewLogfmt(only []Extraction, strict bool) *Logfmt {
-	for i := range only {
-		only[i].name = []byte(only[i].Name)
+	s := &Logfmt{only: only, names: map[string][][]byte{}, strict: strict}
+	for _, x := range only {
+		s.names[x.Path] = append(s.names[x.Path], []byte(x.Name))
 	}
-	return &Logfmt{only, strict}
+	return s
 }
 
 // String implements Stage.
@@ -58,10 +61,11 @@ func (s *Logfmt) pair(e *Entry, key, value []byte) {
 		e.Extract(key, value)
 		return
 	}
-	for _, x := range s.only {
-		if x.Path == string(key) {
-			e.Extract(x.name, value)
+	for _, name := range s.names[string(key)] {
+		if e.ctx.Err() != nil {
+			return
 		}
+		e.Extract(name, value)
 	}
 }
 

@@ -108,6 +108,9 @@ func (s *JSON) Process(e *Entry) bool {
 		return true
 	}
 	for _, x := range s.only {
+		if e.ctx.Err() != nil {
+			return false
+		}
 		value, kind, _, err := jsonparser.Get(line, x.keys...)
 		switch {
 		case errors.Is(err, jsonparser.KeyPathNotFoundError):
