@@ -32,6 +32,11 @@ func parseMatch(text string) ([]selection, error) {
 	if err != nil {
 		return nil, badRequestf("invalid parameter \"match[]\": %v", err)
 	}
+	for _, m := range all {
+		if err := letheql.CheckMatcher(m); err != nil {
+			return nil, badRequestf("invalid parameter \"match[]\": %v", err)
+		}
+	}
 	var out []selection
 	for _, k := range layout.Kinds {
 		if s, ok := selectFrom(k, all); ok {

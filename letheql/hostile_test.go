@@ -159,6 +159,22 @@ func TestExpressionsAreBounded(t *testing.T) {
 			t.Errorf("%.40s…: %.100v, want %s", query, err, want)
 		}
 	}
+	many := strings.Repeat("ip-10-0-0-1\\\\.internal|", 300) + "x"
+	for query, want := range map[string]string{
+		`sum(rate(node{process="a",node=~"` + long + `.*"}[1m]))`:   "1:27: parse error: an expression has 5002 bytes, the limit is 4096",
+		`pod{pod!~"` + steps + `"}`:                                 "1:5: parse error: " + tooMany,
+		`node{node=~"` + many + `"}`:                                "",
+		`node{node=~"` + strings.ReplaceAll(many, `\\.`, "") + `"}`: "",
+		`node{node=~"` + many + `\\d"}`:                             "1:6: parse error: an expression has",
+	} {
+		e, err := letheql.Parse(query)
+		if err == nil {
+			err = e.Validate()
+		}
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40s…: %.100v, want %s", query, err, want)
+		}
+	}
 	if _, err := letheql.Parse(`pod{} | decolorize` + strings.Repeat(` |= "a"`, 100)); err != nil {
 		t.Error(err)
 	}

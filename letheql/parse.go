@@ -237,6 +237,9 @@ func (e *Expr) selector(vs *parser.VectorSelector) (*Selector, error) {
 		if !slices.Contains(known, m.Name) {
 			return nil, errorAt(e.text, e.wordPos(vs, m.Name), "unknown label %q: %s{…} has the labels %s", m.Name, sel.Kind, strings.Join(known, ", "))
 		}
+		if err := CheckMatcher(m); err != nil {
+			return nil, errorAt(e.text, e.wordPos(vs, m.Name), "%s", err)
+		}
 	}
 	return sel, nil
 }
