@@ -92,9 +92,10 @@ func options(e functions.Engine) functions.Options {
 		StatusOptions: functions.StatusOptions{
 			Ready: func(context.Context) error { return nil }, Metrics: reg, Gatherer: reg,
 			Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return clock }, Version: "test", MaxBody: 1 << 20,
+			Timeout: 20 * time.Second, Concurrency: 4, Queue: 4, Patience: time.Second,
 		},
 		Engine: e, Source: source{}, Targets: targets,
-		Timeout: 20 * time.Second, DefaultLimit: 1000, MaxLimit: 5000, MaxQuery: 64 << 10, Concurrency: 4, Queue: 4, Patience: time.Second,
+		DefaultLimit: 1000, MaxLimit: 5000, MaxQuery: 64 << 10,
 	}
 }
 

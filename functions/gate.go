@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// gate lets a number of queries run at once, and a number of others wait for their turn. A nil gate lets all of them run.
+// gate lets a number of queries run at once, and a number of others wait for their turn.
 type gate struct {
 	running  chan struct{}
 	waiting  chan struct{}
@@ -19,9 +19,6 @@ func newGate(running, waiting int, patience time.Duration) *gate {
 // enter returns when it is the caller's turn; leave must be called then. It returns a busyError where the queue is full or the wait was
 // longer than the gate's patience, and the context's error when that ends.
 func (g *gate) enter(ctx context.Context) (leave func(), err error) {
-	if g == nil {
-		return func() {}, nil
-	}
 	leave = func() { <-g.running }
 	select {
 	case g.running <- struct{}{}:

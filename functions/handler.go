@@ -36,23 +36,18 @@ type Options struct {
 	Source letheql.Source
 	// Targets lists the targets, sorted by kind and name.
 	Targets func(ctx context.Context) ([]Target, error)
-	// Timeout of a query; 0 is none. A request may ask for less.
-	Timeout time.Duration
 	// DefaultLimit of lines is the engine's, and MaxLimit what a request may ask for; 0 is any number, and all of them.
 	DefaultLimit, MaxLimit int
 	// MaxQuery is how many bytes a query may be long.
 	MaxQuery int
-	// Concurrency, Queue and Patience are those of the gate: queries that run at once, that wait, and how long they wait.
-	Concurrency, Queue int
-	Patience           time.Duration
 }
 
 func (o *Options) validate() error {
 	switch {
 	case o.Engine == nil, o.Source == nil, o.Targets == nil:
 		return errors.New("functions: Engine, Source and Targets are needed")
-	case o.DefaultLimit < 1, o.MaxLimit < 0, o.MaxQuery < 1, o.Concurrency < 1, o.Queue < 0, o.Patience < 0, o.Timeout < 0:
-		return errors.New("functions: DefaultLimit, MaxQuery and Concurrency are at least 1, and no number is negative")
+	case o.DefaultLimit < 1, o.MaxLimit < 0, o.MaxQuery < 1:
+		return errors.New("functions: DefaultLimit and MaxQuery are at least 1, and MaxLimit is not negative")
 	}
 	return o.StatusOptions.validate()
 }
@@ -68,7 +63,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	h := &handler{o: o, gate: newGate(o.Concurrency, o.Queue, o.Patience), metrics: newMetrics(o.Metrics)}
+	h := &handler{o: o, gate: o.newGate(), metrics: newMetrics(o.Metrics)}
 	h.metrics.countQueries(o.Metrics)
 	return h.wrapped(h.routes())
 }

@@ -9,6 +9,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"lethe/alerting"
 	"lethe/functions"
@@ -78,6 +81,48 @@ func TestStatusHandler(t *testing.T) {
 	o.MaxBody = 0
 	if _, err := functions.NewStatusHandler(o); err == nil {
 		t.Error("bodies without a bound are taken")
+	}
+}
+
+// TestStatusTakesItsTurn: states of rules are read by few at once, and no longer than the timeout; probes do not wait for that.
+func TestStatusTakesItsTurn(t *testing.T) {
+	o := options(logs(0, nil)).StatusOptions
+	inside := make(chan struct{}, 1)
+	o.Concurrency, o.Queue, o.Timeout = 1, 0, 100*time.Millisecond
+	release := make(chan struct{})
+	o.Rules = func(ctx context.Context) (*alerting.Status, error) {
+		inside <- struct{}{}
+		<-release
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	h, err := functions.NewStatusHandler(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	done := make(chan int)
+	go func() {
+		status, _, _ := get(t, s, "/api/v1/rules")
+		done <- status
+	}()
+	<-inside
+	for _, path := range []string{"/api/v1/rules", "/api/v1/alerts"} {
+		if status, _, body := get(t, s, path); status != http.StatusTooManyRequests {
+			t.Errorf("%s beside another: %d %s", path, status, body)
+		}
+	}
+	if status, _, body := get(t, s, "/-/ready"); status != http.StatusOK {
+		t.Error(status, body)
+	}
+	close(release)
+	if status := <-done; status != http.StatusServiceUnavailable {
+		t.Error("rules that are never read:", status)
+	}
+	o.Metrics, o.Concurrency = prometheus.NewRegistry(), 0
+	if _, err := functions.NewStatusHandler(o); err == nil {
+		t.Error("a gate that lets nobody in is taken")
 	}
 }
 

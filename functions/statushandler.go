@@ -27,6 +27,12 @@ type StatusOptions struct {
 	Version  string
 	// MaxBody bounds the body of a request in bytes.
 	MaxBody int64
+	// Timeout of a query, and of what else costs requests to the store; 0 is none. A request may ask for less.
+	Timeout time.Duration
+	// Concurrency, Queue and Patience are those of the gate: queries, and what else costs requests, that run at once, that wait, and how long they
+	// wait.
+	Concurrency, Queue int
+	Patience           time.Duration
 }
 
 func (o *StatusOptions) validate() error {
@@ -35,17 +41,21 @@ func (o *StatusOptions) validate() error {
 		return errors.New("functions: Ready, Metrics, Gatherer, Log and Now are needed")
 	case o.MaxBody < 1:
 		return errors.New("functions: MaxBody is at least 1")
+	case o.Concurrency < 1, o.Queue < 0, o.Patience < 0, o.Timeout < 0:
+		return errors.New("functions: Concurrency is at least 1, and neither Queue, Patience nor Timeout is negative")
 	}
 	return nil
 }
 
+func (o *StatusOptions) newGate() *gate { return newGate(o.Concurrency, o.Queue, o.Patience) }
+
 // NewStatusHandler returns the handler of a process that answers no queries: of the endpoints of NewHandler, those that tell how it fares, and
-// the state of its rules.
+// the state of its rules, which takes its turn and ends with the timeout as queries do.
 func NewStatusHandler(o StatusOptions) (http.Handler, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	h := &handler{o: Options{StatusOptions: o}, metrics: newMetrics(o.Metrics)}
+	h := &handler{o: Options{StatusOptions: o}, gate: o.newGate(), metrics: newMetrics(o.Metrics)}
 	return h.wrapped(h.statusRoutes("Rules are at /api/v1/rules, alerts at /api/v1/alerts, metrics at /metrics."))
 }
 

@@ -32,7 +32,7 @@ func (p *program) alertCommand() *cli.Command {
 		Name: "alert", Usage: "evaluate alerting rules and tell Alertmanagers",
 		Description: "Any number of evaluators may run at once: their states are in the bucket, and each line counts once.",
 		Flags: flags(p.config, join([]string{"cli.once once", "alerting.every every", "alerting.listen_address listen"}, alertingFlags, listening,
-			querying)...),
+			queueing, querying)...),
 		Action: p.action(0, 0, func(ctx context.Context, _ []string) error { return p.alert(ctx) }),
 	}
 }

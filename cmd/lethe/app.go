@@ -45,7 +45,10 @@ var listening = []string{
 }
 
 // answering are the flags of what answers queries over HTTP.
-var answering = []string{"query.limit", "query.max_limit", "query.concurrency", "query.queue", "query.queue_timeout"}
+var answering = append([]string{"query.limit", "query.max_limit"}, queueing...)
+
+// queueing are the flags of what has requests wait for their turn.
+var queueing = []string{"query.concurrency", "query.queue", "query.queue_timeout"}
 
 func join(groups ...[]string) []string {
 	var out []string

@@ -125,16 +125,17 @@ func (p *program) handler(bucket objstore.Reader, reg *prometheus.Registry, rule
 	q := &p.config.Query
 	return functions.NewHandler(functions.Options{
 		StatusOptions: p.statusOptions(bucket, reg, rules), Engine: engine, Source: source,
-		Targets: func(ctx context.Context) ([]functions.Target, error) { return targets(ctx, bucket, q.Parallel.N) },
-		Timeout: q.Timeout.Std(), DefaultLimit: p.defaultLimit(), MaxLimit: p.maxLimit(), MaxQuery: int(q.MaxLength),
-		Concurrency: q.Concurrency.N, Queue: q.Queue.N, Patience: q.QueueTimeout.Std(),
+		Targets:      func(ctx context.Context) ([]functions.Target, error) { return targets(ctx, bucket, q.Parallel.N) },
+		DefaultLimit: p.defaultLimit(), MaxLimit: p.maxLimit(), MaxQuery: int(q.MaxLength),
 	})
 }
 
 func (p *program) statusOptions(bucket objstore.Reader, reg *prometheus.Registry, rules ruleStatus) functions.StatusOptions {
+	q := &p.config.Query
 	return functions.StatusOptions{
 		Rules: rules, Ready: func(ctx context.Context) error { return answers(ctx, bucket) },
 		Metrics: reg, Gatherer: reg, Log: p.log, Now: p.now, Version: buildVersion(), MaxBody: int64(p.config.Web.MaxBody),
+		Timeout: q.Timeout.Std(), Concurrency: q.Concurrency.N, Queue: q.Queue.N, Patience: q.QueueTimeout.Std(),
 	}
 }
 
