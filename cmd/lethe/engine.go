@@ -43,13 +43,16 @@ func orNone[T ~int | ~int64](v T) T {
 // source returns a scanner. It has 3/8 of a query's memory for the lines that it puts in order, and the engine the other 5/8 for the newest
 // lines, which it turns around. Of a query for numbers one half is for what is counted, and one for what is made of that.
 func (p *program) source(bucket objstore.Reader) (*scan.Scanner, error) {
+	if p.config.Query.MaxMemory < 1 {
+		return nil, usagef("query.max_memory must be more than 0: a query that may hold nothing finds nothing")
+	}
 	return scan.New(bucket, p.scanOptions())
 }
 
 func (p *program) scanOptions() scan.Options {
 	q := &p.config.Query
 	eighth := int64(p.config.Cache.Size) / 8
-	ordered := max(int64(q.MaxMemory)*3/8, minScanMemory)
+	ordered := max(int64(q.MaxMemory)/8*3, minScanMemory)
 	return scan.Options{
 		Concurrency: q.Parallel.N, MaxBytes: int64(q.MaxBytes), Memory: ordered, TailCache: orNone(3 * eighth), PageCache: orNone(2 * eighth),
 		RawCache: orNone(2 * eighth), PlanCache: orNone(eighth),
@@ -64,7 +67,7 @@ func (p *program) engine(source letheql.Source) (*letheql.Engine, error) {
 
 func (p *program) engineOptions() letheql.Options {
 	q := &p.config.Query
-	newest, values := max(int64(q.MaxMemory)*5/8, 1), max(int(q.MaxMemory)/2/bytesPerValue, 1)
+	newest, values := max(int64(q.MaxMemory)/8*5, 1), max(int(q.MaxMemory)/2/bytesPerValue, 1)
 	return letheql.Options{
 		MaxQueryBytes: int(q.MaxLength), IngestDelay: orNone(q.IngestDelay.Std()), MaxPoints: q.MaxPoints.N, MaxSeries: q.MaxSeries.N,
 		MaxBuffer: newest, MaxSamples: values,

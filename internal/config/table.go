@@ -39,7 +39,7 @@ func (c *Config) queryTable() []*Setting {
 		{Key: "query.max_series", Usage: "series that a metric query may touch", Value: &q.MaxSeries},
 		{Key: "query.max_range", Usage: "longest time that a query may span; 0 is unlimited", Value: &q.MaxRange},
 		{Key: "query.max_bytes", Usage: "bytes that a query may read; 0 is unlimited", Value: &q.MaxBytes},
-		{Key: "query.max_memory", Usage: "bytes of memory that a query may hold: lines that it puts in order, values that it computes", Value: &q.MaxMemory},
+		{Key: "query.max_memory", Usage: "bytes of memory that a query may hold, more than 0: lines that it puts in order, values that it computes", Value: &q.MaxMemory},
 		{Key: "query.concurrency", Usage: "queries that run at once; requests for labels, targets, rules and alerts count as such", Value: &q.Concurrency},
 		{Key: "query.queue", Usage: "queries that may wait for their turn; others are refused at once", Value: &q.Queue},
 		{Key: "query.queue_timeout", Usage: "how long a query waits for its turn", Value: &q.QueueTimeout},
