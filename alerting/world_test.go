@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type world struct {
 	// counted is how often committed evaluations have counted each line; late swaps are on their way.
 	counted map[string]int
 	late    []lateSwap
+	ids     atomic.Int64
 }
 
 // lateSwap is a swap whose reply was lost and that has not landed yet.
@@ -64,6 +66,9 @@ func newWorld() *world {
 }
 
 var shop = layout.Target{Kind: layout.Pod, Name: "shop"}
+
+// keys returns those of all objects, in the order in which they came. What happens in the world goes by it, not by a map: a seed tells it all.
+func (w *world) keys() []string { return slices.Sorted(maps.Keys(w.objects)) }
 
 func (w *world) put(content int, rows ...record.Row) *object {
 	o := &object{key: fmt.Sprintf("raw/pod/shop/x/%04d", len(w.objects)), content: content, rows: rows, arrived: w.now}
@@ -188,7 +193,7 @@ type worldView struct {
 
 func (v *worldView) Arrived() iter.Seq[Arrival] {
 	return func(yield func(Arrival) bool) {
-		for k := range v.w.objects {
+		for _, k := range v.w.keys() {
 			if (v.listed[k] || v.consumed[k]) && !yield(Arrival{Key: k, Target: shop}) {
 				return
 			}
@@ -199,7 +204,8 @@ func (v *worldView) Arrived() iter.Seq[Arrival] {
 func (v *worldView) Window() letheql.Source {
 	m := &Memory{}
 	done := map[int]bool{}
-	for k, o := range v.w.objects {
+	for _, k := range v.w.keys() {
+		o := v.w.objects[k]
 		if done[o.content] || v.stored[o.content] == nil && (!v.listed[k] || v.consumed[k]) {
 			continue
 		}
@@ -339,10 +345,9 @@ type harness struct {
 func (w *world) evaluator(t *testing.T, n Notifier, rules ...rulefile.Rule) harness {
 	t.Helper()
 	p := &port{world: w, lines: map[string]int{}, fail: func(string) error { return nil }}
-	id := 0
 	e, err := New([]rulefile.Group{{File: "f.yml", Name: "g", Rules: rules}}, Options{
 		Store: p, Arrivals: w, Source: &Memory{}, Engine: p, Notifier: n, IngestDelay: time.Minute, Late: lateTest,
-		Now: func() time.Time { return w.now }, NewID: func() string { id++; return fmt.Sprintf("%p-%d", p, id) },
+		Now: func() time.Time { return w.now }, NewID: func() string { return fmt.Sprint("id", w.ids.Add(1)) },
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
