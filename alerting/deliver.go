@@ -102,7 +102,7 @@ func (t *teller) wait() (unheard bool) {
 	return t.unheard.Load()
 }
 
-// deliver sends the alerts of the committed state: every firing one and those that have resolved lately, or, for a group that was not
+// deliver sends the alerts of the committed state, be it that of this run or, where that failed, of the last one: every firing one and those that have resolved lately, or, for a group that was not
 // due, only those that are owed. What was accepted is remembered by another swap; should that be lost, it is sent once more.
 // It returns how many alerts were accepted.
 func (e *Evaluator) deliver(ctx context.Context, r *run, owedOnly bool) (int, error) {

@@ -176,7 +176,8 @@ type outcome struct {
 	// behind: the window was cut at MaxWindow, and there is more.
 	behind bool
 	err    error
-	// run whose state is to be told, only what is owed of it where owedOnly is set; nil where there is none.
+	// run whose state is to be told, only what is owed of it where owedOnly is set; nil where there is none. After an evaluation that failed it is the state
+	// from before it: an Alertmanager that hears nothing takes what fires for resolved.
 	run      *run
 	owedOnly bool
 }
@@ -188,11 +189,11 @@ func (e *Evaluator) round(ctx context.Context, groups []group, scheduled time.Ti
 	runs := make([]*run, len(groups))
 	e.each(groups, func(i int) {
 		r, err := e.load(ctx, &groups[i], scheduled)
-		runs[i] = r
 		if err != nil {
-			outcomes[i] = e.failed(&groups[i], scheduled, err)
-			outcomes[i].run = e.remembered(&groups[i], scheduled)
+			outcomes[i] = e.failed(&groups[i], r, scheduled, err)
+			return
 		}
+		runs[i] = r
 	})
 	v, viewErr := e.view(ctx, runs)
 	e.each(groups, func(i int) {
@@ -230,13 +231,18 @@ func (e *Evaluator) view(ctx context.Context, runs []*run) (View, error) {
 	return e.opts.Arrivals.View(ctx, scopes)
 }
 
-func (e *Evaluator) failed(g *group, scheduled time.Time, err error) outcome {
+// failed notes that a group was not evaluated. What is told all the same is the state of the run, or, where it is nil because there is none to be read,
+// what is remembered of it.
+func (e *Evaluator) failed(g *group, r *run, scheduled time.Time, err error) outcome {
 	e.mu.Lock()
 	e.faults[g.hash] = fault{scheduled, err}
 	e.mu.Unlock()
 	e.m.failures.WithLabelValues(g.File, g.Name).Add(float64(max(1, len(g.Rules))))
 	e.opts.Logger.Error("Alerting group was not evaluated", "file", g.File, "group", g.Name, "err", err)
-	return outcome{summary: Summary{Failed: 1}, err: err}
+	if r == nil {
+		r = e.remembered(g, scheduled)
+	}
+	return outcome{summary: Summary{Failed: 1}, err: err, run: r}
 }
 
 // group evaluates one window of one group and swaps its state. Where an object was deleted under it, it starts over with a new state and a
@@ -247,13 +253,13 @@ func (e *Evaluator) group(ctx context.Context, r *run, v View, viewErr error) ou
 		o, err := e.once(ctx, r, v, viewErr)
 		if !errors.Is(err, ErrGone) || r.final || ctx.Err() != nil {
 			if err != nil {
-				return e.failed(r.g, r.scheduled, err)
+				return e.failed(r.g, r, r.scheduled, err)
 			}
 			return o
 		}
 		again, err := e.load(ctx, r.g, r.scheduled)
 		if err != nil {
-			return e.failed(r.g, r.scheduled, err)
+			return e.failed(r.g, again, r.scheduled, err)
 		}
 		r = again
 		v, viewErr = e.view(ctx, []*run{r})

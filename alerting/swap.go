@@ -13,7 +13,7 @@ import (
 // maxAhead is how much later than the clock a group may have been evaluated, as by an evaluator whose clock is another one.
 const maxAhead = 5 * time.Minute
 
-// load reads the state of a group and decides whether it is due.
+// load reads the state of a group and decides whether it is due. With ErrAhead it returns a run too, whose state can be told and not evaluated.
 func (e *Evaluator) load(ctx context.Context, g *group, scheduled time.Time) (*run, error) {
 	body, tag, err := e.opts.Store.Load(ctx, g.hash)
 	if err != nil {
@@ -23,12 +23,12 @@ func (e *Evaluator) load(ctx context.Context, g *group, scheduled time.Time) (*r
 	if err != nil {
 		return nil, err
 	}
-	if ahead := s.Evaluated.Sub(e.opts.Now()); ahead > maxAhead {
-		return nil, fmt.Errorf("%w by %s: it says %s; set the clocks of evaluators, or delete the state if it is the wrong one", ErrAhead,
-			ahead.Round(time.Second), s.Evaluated.Format(time.RFC3339))
-	}
 	r := &run{g: g, scheduled: scheduled, state: s, tag: tag}
 	e.remember(g.hash, s)
+	if ahead := s.Evaluated.Sub(e.opts.Now()); ahead > maxAhead {
+		return r, fmt.Errorf("%w by %s: it says %s; set the clocks of evaluators, or delete the state if it is the wrong one", ErrAhead,
+			ahead.Round(time.Second), s.Evaluated.Format(time.RFC3339))
+	}
 	if s.Sequence > 0 {
 		r.pause = max(0, scheduled.Sub(s.Evaluated))
 	}

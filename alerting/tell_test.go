@@ -328,3 +328,92 @@ func TestStoreDownRemindsOfAlerts(t *testing.T) {
 		t.Errorf("%d groups that are gone are remembered, %v", len(e.known), err)
 	}
 }
+
+// broken are ways in which the evaluation of a group fails: each runs it once and returns its error.
+var broken = map[string]func(ctx context.Context, w *world, e harness) error{
+	"the swap is refused": func(ctx context.Context, w *world, e harness) error {
+		w.hook = only("swap", errInjected)
+		_, err := e.Run(ctx, w.now)
+		return err
+	},
+	"the time is up": func(ctx context.Context, w *world, e harness) error {
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		e.opts.Engine = &reads{e.port, func(ctx context.Context, _ string) error { return ctx.Err() }}
+		t := e.newTeller(ctx)
+		o := e.round(ended, e.current(), w.now, t.tell)
+		t.wait()
+		return o[0].err
+	},
+	"objects are gone, and the state cannot be read again": func(ctx context.Context, w *world, e harness) error {
+		loads := 0
+		w.hook = func(op string) error {
+			if op == "load" {
+				if loads++; loads > 1 {
+					return errInjected
+				}
+			}
+			return nil
+		}
+		e.opts.Engine = &reads{e.port, func(context.Context, string) error { return ErrGone }}
+		_, err := e.Run(ctx, w.now)
+		return err
+	},
+	"the state is ahead of the clock": func(ctx context.Context, w *world, e harness) error {
+		clear(e.known) // by another process
+		e.opts.Now = func() time.Time { return w.now.Add(-time.Hour) }
+		_, err := e.Run(ctx, w.now.Add(-time.Hour))
+		return err
+	},
+}
+
+// only returns a hook that fails one operation.
+func only(op string, err error) func(string) error {
+	return func(o string) error {
+		if o == op {
+			return err
+		}
+		return nil
+	}
+}
+
+// However the evaluation of a group fails, what fires is told again before an Alertmanager takes it for resolved, and what is owed is told.
+func TestFailedEvaluationsRemindOfAlerts(t *testing.T) {
+	for name, run := range broken {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			listens := true
+			until := map[string]time.Time{}
+			e := w.evaluator(t, notifyFunc(func(_ context.Context, alerts []Notification) ([]bool, error) {
+				accepted := make([]bool, len(alerts))
+				for i, a := range alerts {
+					if accepted[i] = listens; listens {
+						until[a.Labels.Get("container")] = a.EndsAt
+					}
+				}
+				return accepted, nil
+			}), logRule("r"))
+			e.run(t, w, 0)
+			w.put(0, line(0.5, "told"))
+			e.run(t, w, 2)
+			listens = false
+			w.put(1, line(1.5, "owed"))
+			e.run(t, w, 3)
+			if len(until) != 1 {
+				t.Fatalf("%v was told", until)
+			}
+			listens = true
+			for minute := 4; minute < 34; minute++ {
+				w.now = at(float64(minute))
+				if err := run(t.Context(), w, e); err == nil {
+					t.Fatal("the group was evaluated")
+				}
+				for _, alert := range []string{"told", "owed"} {
+					if now := e.opts.Now(); !until[alert].After(now) {
+						t.Fatalf("%s: the alert that was %s has ended at %s", now, alert, until[alert])
+					}
+				}
+			}
+		})
+	}
+}
