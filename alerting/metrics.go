@@ -28,7 +28,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "lethe", Subsystem: "alerting", Name: "last_evaluation_timestamp_seconds",
 			Help: "Scheduled time of the last evaluation of a group."}, group),
 		lost:      counter("swaps_lost_total", "Runs of a group that were dropped because another evaluator was faster."),
-		gaps:      counter("gaps_total", "Evaluations after a pause in which late lines may have been missed."),
+		gaps:      counter("gaps_total", "Evaluations that went on although late lines may have been missed: after a pause longer than alerting.hold_max, or because raw objects were deleted unseen."),
 		lateLines: counter("late_lines_total", "Lines that had arrived after their window and were counted late, before filters."),
 		behind: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "lethe", Subsystem: "alerting", Name: "groups_behind",
 			Help: "Groups whose windows had not reached the scheduled time at the end of the last run."}),
