@@ -398,3 +398,32 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// An object that a manifest names and that is not there is missing as long as that is the manifest; after a swap it may have been replaced.
+func TestMissing(t *testing.T) {
+	b := memstore.New((&clock{now: epoch}).Now)
+	s := &catalog.Store{Bucket: b, NewID: counter("c")}
+	before, err := s.Swap(t.Context(), load(t, b), &catalog.Manifest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := fmt.Errorf("reading b1: %w", objstore.ErrNotExist)
+	err = before.Missing(t.Context(), b, gone)
+	if !errors.Is(err, catalog.ErrMissing) || !errors.Is(err, catalog.ErrInvalid) || errors.Is(err, objstore.ErrNotExist) || !strings.Contains(err.Error(), "b1") {
+		t.Errorf("missing: %v", err)
+	}
+	if _, err := s.Swap(t.Context(), before, before.Manifest.Clone()); err != nil {
+		t.Fatal(err)
+	}
+	if err := before.Missing(t.Context(), b, gone); !errors.Is(err, objstore.ErrNotExist) || errors.Is(err, catalog.ErrMissing) {
+		t.Errorf("replaced: %v", err)
+	}
+	denied := errors.New("denied")
+	if err := before.Missing(t.Context(), b, denied); !errors.Is(err, denied) {
+		t.Errorf("another error: %v", err)
+	}
+	refusing := objtest.NewHooks(b, objtest.Hooks{Before: func(context.Context, objtest.Call) error { return denied }})
+	if err := before.Missing(t.Context(), refusing, gone); !errors.Is(err, denied) || errors.Is(err, catalog.ErrMissing) {
+		t.Errorf("nobody answers: %v", err)
+	}
+}

@@ -49,7 +49,7 @@ func (d *SealedDay) takeOver(body []byte) error {
 	return err
 }
 
-// LoadSealed reads a sealed day that a manifest of t names. A missing object wraps objstore.ErrNotExist: the manifest is to be read again.
+// LoadSealed reads a sealed day that a manifest of t names. An object that is not there wraps objstore.ErrNotExist: Snapshot.Missing finds out why.
 func LoadSealed(ctx context.Context, r objstore.Reader, t layout.Target, s Sealed) (*SealedDay, error) {
 	body, _, err := get(ctx, r, s.Key)
 	if err != nil {
@@ -149,7 +149,7 @@ func (s *Sealed) Remembers(first layout.Hour) bool {
 }
 
 // SealedBodies returns a function that reads what a snapshot's sealed days remember of the day of an hour, from that hour on; nothing where that is
-// still in the manifest. Errors are those of LoadSealed.
+// still in the manifest. Errors are those of LoadSealed; a day that is not there was told by Snapshot.Missing.
 func SealedBodies(r objstore.Reader, s *Snapshot) func(ctx context.Context, first layout.Hour) ([]Body, error) {
 	return func(ctx context.Context, first layout.Hour) ([]Body, error) {
 		for i := range s.Manifest.Sealed {
@@ -158,7 +158,7 @@ func SealedBodies(r objstore.Reader, s *Snapshot) func(ctx context.Context, firs
 			}
 			d, err := LoadSealed(ctx, r, s.Target, s.Manifest.Sealed[i])
 			if err != nil {
-				return nil, err
+				return nil, s.Missing(ctx, r, err)
 			}
 			return d.Bodies(), nil
 		}

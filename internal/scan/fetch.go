@@ -49,7 +49,7 @@ func (q *query) tail(ctx context.Context, b *blockPlan) (*tail, error) {
 	if whole {
 		at = objstore.Range{Length: b.Size}
 	}
-	data, err := q.get(ctx, b.Key, at, b.Size)
+	data, err := q.get(ctx, b, at)
 	if err != nil {
 		return nil, err
 	}
@@ -71,19 +71,19 @@ func (q *query) tail(ctx context.Context, b *blockPlan) (*tail, error) {
 	return t, nil
 }
 
-// get reads a range of an object of the given size.
-func (q *query) get(ctx context.Context, key string, at objstore.Range, size int64) (data []byte, err error) {
-	rc, attrs, err := q.store.Get(ctx, key, at)
+// get reads a range of a block.
+func (q *query) get(ctx context.Context, b *blockPlan, at objstore.Range) (data []byte, err error) {
+	rc, attrs, err := q.store.Get(ctx, b.Key, at)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", key, err)
+		return nil, b.in.snap.Missing(ctx, q.store, fmt.Errorf("reading %s: %w", b.Key, err))
 	}
 	defer func() { err = errors.Join(err, rc.Close()) }()
-	if attrs.Size != size {
-		return nil, fmt.Errorf("%s: %w: it is %d bytes long, the manifest says %d", key, block.ErrCorrupt, attrs.Size, size)
+	if attrs.Size != b.Size {
+		return nil, fmt.Errorf("%s: %w: it is %d bytes long, the manifest says %d", b.Key, block.ErrCorrupt, attrs.Size, b.Size)
 	}
 	data = make([]byte, at.Length)
 	if _, err := io.ReadFull(rc, data); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", key, err)
+		return nil, fmt.Errorf("reading %s: %w", b.Key, err)
 	}
 	// ReadFull forgets an error that comes with the last byte.
 	return data, q.store.check()
@@ -119,7 +119,7 @@ func (q *query) fetchGroup(ctx context.Context, b *openBlock, group []*part) err
 	defer q.timed(&q.count.fetchNanos)()
 	from := group[0].at.Offset
 	last := group[len(group)-1].at
-	data, err := q.get(ctx, b.plan.Key, objstore.Range{Offset: from, Length: last.Offset + last.Length - from}, b.plan.Size)
+	data, err := q.get(ctx, b.plan, objstore.Range{Offset: from, Length: last.Offset + last.Length - from})
 	if err != nil {
 		return err
 	}

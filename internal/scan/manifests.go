@@ -94,7 +94,7 @@ func (q *query) sealedDay(ctx context.Context, tp *targetPlan, s catalog.Sealed)
 	}
 	day, err := catalog.LoadSealed(ctx, q.store, tp.target, s)
 	if err != nil {
-		return nil, err
+		return nil, tp.snap.Missing(ctx, q.store, err)
 	}
 	tp.sealed[s.Day] = day
 	known.Add(s.Key, day, perByte*s.Size)

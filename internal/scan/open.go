@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lethe/internal/block"
+	"lethe/internal/catalog"
 	"lethe/internal/layout"
 	"lethe/internal/linefilter"
 	"lethe/internal/record"
@@ -76,7 +77,7 @@ func (q *query) open(ctx context.Context, blocks []*blockPlan) ([]*openBlock, er
 }
 
 // excuse turns an error of an object that cannot be read into nil, where the query may go on without it. An object that is gone is not
-// unreadable: the plan is.
+// unreadable: the plan is. One that is missing is as unreadable as one that is damaged.
 func (q *query) excuse(key string, err error) error {
 	if err == nil || !q.s.opts.Partial || !unreadable(err) {
 		return err
@@ -254,5 +255,5 @@ func wantsLines(s *letheql.Select) bool { return s.NeedLog || s.NeedSize }
 
 // unreadable tells whether an error is that of an object which reading again does not mend.
 func unreadable(err error) bool {
-	return errors.Is(err, block.ErrCorrupt) || errors.Is(err, block.ErrVersion) || errors.Is(err, record.ErrUnreadable)
+	return errors.Is(err, catalog.ErrMissing) || errors.Is(err, block.ErrCorrupt) || errors.Is(err, block.ErrVersion) || errors.Is(err, record.ErrUnreadable)
 }

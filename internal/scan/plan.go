@@ -26,7 +26,8 @@ type targetPlan struct {
 	target layout.Target
 	// start and end bound the rows' times, both included: those of the query, over the watermark of the target.
 	start, end int64
-	// manifest is shared with other queries and never changed.
+	// snap is what was read, and manifest that of it, which is shared with other queries and never changed.
+	snap     catalog.Snapshot
 	manifest *catalog.Manifest
 	// settled: no manifest was swapped since before the raw objects were listed.
 	settled bool
@@ -95,7 +96,7 @@ func (q *query) planTarget(ctx context.Context, t layout.Target) (*targetPlan, e
 	if err != nil {
 		return nil, err
 	}
-	tp.manifest, tp.settled = snap.Manifest, settled
+	tp.snap, tp.manifest, tp.settled = snap, snap.Manifest, settled
 	if m := snap.Manifest; m.Watermark != 0 {
 		tp.start = max(tp.start, m.Watermark)
 	}
