@@ -21,8 +21,9 @@ type commitPlan struct {
 	InputBytes int64
 	// Waiting is everything that is listed and not consumed, the inputs too.
 	Waiting Backlog
-	// Left is when the objects were put that wait and are no inputs.
-	Left span
+	// Left is when the objects were put that wait and are no inputs. Aside is how many of them wait for a later pass.
+	Left  span
+	Aside int64
 	// Present are consumed objects that the listing shows, Drop the names of those that it does not. Rule 13: these names may go, for the
 	// listing began after the manifest was read.
 	Present []objstore.Object
@@ -73,6 +74,8 @@ func (s span) meets(from, to time.Time) bool {
 type batch struct {
 	Objects int
 	Bytes   int64
+	// Without are those that it leaves, by key.
+	Without map[string]string
 }
 
 // planCommit decides what the next commit of a target consumes: everything that is listed and not consumed, or as much of it as the
@@ -113,6 +116,11 @@ func (p *planner) add(o objstore.Object, raw layout.Raw) {
 		return
 	}
 	p.plan.Waiting = p.plan.Waiting.with(o)
+	if _, ok := p.limit.Without[o.Key]; ok {
+		p.plan.Left.add(o.LastModified)
+		p.plan.Aside++
+		return
+	}
 	p.first = append(p.first, pending{o, raw.Hour})
 	if len(p.first) >= 2*p.limit.Objects+1 {
 		for _, o := range p.first.sorted()[p.limit.Objects:] {

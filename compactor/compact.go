@@ -19,10 +19,10 @@ const tendBytes = 4 << 20
 // compact works on one target until nothing waits: commits, then merges and seals.
 func (p *pass) compact(ctx context.Context, t layout.Target) error {
 	p.count(func(s *Summary) { s.Targets++ })
-	quarantine := map[string]error{}
+	quarantine, left := map[string]error{}, newAside()
 	attempt, tendAt, full := 0, int64(tendBytes), false
 	for {
-		snap, more, err := p.commit(ctx, t, quarantine)
+		snap, more, err := p.commit(ctx, t, quarantine, left)
 		switch {
 		case errors.Is(err, errAgain):
 			continue
@@ -42,13 +42,13 @@ func (p *pass) compact(ctx context.Context, t layout.Target) error {
 			}
 			continue
 		case err != nil:
-			return err
+			return errors.Join(err, left.err())
 		case !more:
 			_, err := p.tend(ctx, snap)
-			return err
+			return errors.Join(err, left.err())
 		case p.enough():
 			p.unfinished("the deadline came before the backlog was compacted")
-			return nil
+			return left.err()
 		}
 		attempt, full = 0, false
 		if snap.Size >= tendAt {
@@ -62,8 +62,8 @@ func (p *pass) compact(ctx context.Context, t layout.Target) error {
 }
 
 // commit makes one commit of a target, and cleans what earlier ones have left behind. It returns the state after it, and whether more waits.
-func (p *pass) commit(ctx context.Context, t layout.Target, quarantine map[string]error) (snap catalog.Snapshot, more bool, err error) {
-	snap, plan, err := p.planOf(ctx, t)
+func (p *pass) commit(ctx context.Context, t layout.Target, quarantine map[string]error, a *aside) (snap catalog.Snapshot, more bool, err error) {
+	snap, plan, err := p.planOf(ctx, t, a)
 	if err != nil {
 		return snap, false, err
 	}
@@ -79,9 +79,9 @@ func (p *pass) commit(ctx context.Context, t layout.Target, quarantine map[strin
 		return snap, false, p.cleanRaw(ctx, &snap, &plan, none)
 	}
 	readable, quarantined := plan.readable(quarantine)
-	set, err := p.resolve(ctx, &snap, plan.Present, readable)
+	set, err := p.resolve(ctx, &snap, plan.Present, readable, a)
 	if err != nil {
-		return snap, false, gone(err)
+		return snap, false, err
 	}
 	done, err := p.rewrite(ctx, &snap, set, quarantine)
 	var after catalog.Snapshot
@@ -106,7 +106,7 @@ func (p *pass) commit(ctx context.Context, t layout.Target, quarantine map[strin
 	p.count(done.addTo)
 	p.progress()
 	// Not before the swap: another compactor with the same inputs would not see any more what they are to be compared with, and might win.
-	return after, left.Objects > 0, p.cleanRaw(ctx, &snap, &plan, none)
+	return after, left.Objects > plan.Aside, p.cleanRaw(ctx, &snap, &plan, none)
 }
 
 // progress tells how far the pass has come.

@@ -100,7 +100,7 @@ func (p *pass) planTarget(ctx context.Context, t layout.Target) (TargetPlan, err
 	if err != nil {
 		return out, err
 	}
-	commit, err := planCommit(&snap, p.listTarget(ctx, t), p.batch())
+	commit, err := planCommit(&snap, p.listTarget(ctx, t), p.batch(newAside()))
 	if err != nil {
 		return out, err
 	}

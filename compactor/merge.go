@@ -18,7 +18,7 @@ import (
 func (p *pass) merge(ctx context.Context, snap catalog.Snapshot, plan mergePlan) (catalog.Snapshot, error) {
 	outputs, err := p.mergeBlocks(ctx, snap.Target, plan)
 	if err != nil {
-		return snap, gone(err)
+		return snap, p.missing(ctx, &snap, err)
 	}
 	epoch := snap.Manifest.SweepEpoch
 	for range maxAttempts {

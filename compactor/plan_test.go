@@ -203,7 +203,7 @@ func TestPlanCommitFailsWithTheListing(t *testing.T) {
 	broken := errors.New("page 2 failed")
 	_, err := planCommit(&catalog.Snapshot{Target: shop, Manifest: &catalog.Manifest{}}, func(yield func(objstore.Object, error) bool) {
 		yield(objstore.Object{}, broken)
-	}, batch{1, 1})
+	}, batch{Objects: 1, Bytes: 1})
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}

@@ -69,15 +69,15 @@ func (p *pass) plannersOf(ctx context.Context, targets []layout.Target) map[layo
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		planners[t] = &snapPlanner{newPlanner(&snap, p.batch()), snap}
+		planners[t] = &snapPlanner{newPlanner(&snap, p.batch(newAside())), snap}
 	})
 	return planners
 }
 
-func (p *pass) batch() batch { return batch{p.opts.BatchObjects, p.opts.BatchBytes} }
+func (p *pass) batch(a *aside) batch { return batch{p.opts.BatchObjects, p.opts.BatchBytes, a.days} }
 
 // planOf returns the state of a target and the plan of its next commit: what was prepared, once, else what is read now.
-func (p *pass) planOf(ctx context.Context, t layout.Target) (catalog.Snapshot, commitPlan, error) {
+func (p *pass) planOf(ctx context.Context, t layout.Target, a *aside) (catalog.Snapshot, commitPlan, error) {
 	p.mu.Lock()
 	ready, ok := p.prepared[t]
 	delete(p.prepared, t)
@@ -91,6 +91,6 @@ func (p *pass) planOf(ctx context.Context, t layout.Target) (catalog.Snapshot, c
 	if err != nil {
 		return snap, commitPlan{}, err
 	}
-	plan, err := planCommit(&snap, p.listTarget(ctx, t), p.batch())
+	plan, err := planCommit(&snap, p.listTarget(ctx, t), p.batch(a))
 	return snap, plan, err
 }

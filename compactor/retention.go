@@ -75,19 +75,24 @@ func (p *pass) freeRaw(ctx context.Context, targets []stored) error {
 }
 
 func (p *pass) freeRawOf(ctx context.Context, t layout.Target) error {
-	s, err := catalog.Load(ctx, p.bucket, t)
-	if err != nil {
-		return err
+	for a := newAside(); ; {
+		s, err := catalog.Load(ctx, p.bucket, t)
+		if err != nil {
+			return err
+		}
+		plan, err := planCommit(&s, p.listTarget(ctx, t), p.batch(a))
+		if err != nil || len(deletable(&s, &plan, p.opts.RawGrace, p.held)) == 0 {
+			return errors.Join(err, a.err())
+		}
+		set, err := p.resolve(ctx, &s, plan.Present, plan.Inputs, a)
+		if errors.Is(err, errAgain) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("comparing what waits with what is consumed: %w", err)
+		}
+		return errors.Join(p.cleanRaw(ctx, &s, &plan, set.Akin), a.err())
 	}
-	plan, err := planCommit(&s, p.listTarget(ctx, t), p.batch())
-	if err != nil || len(deletable(&s, &plan, p.opts.RawGrace, p.held)) == 0 {
-		return err
-	}
-	set, err := p.resolve(ctx, &s, plan.Present, plan.Inputs)
-	if err != nil {
-		return fmt.Errorf("comparing what waits with what is consumed: %w", err)
-	}
-	return p.cleanRaw(ctx, &s, &plan, set.Akin)
 }
 
 // planCuts plans for all targets. A sealed day that cannot be read keeps its hours; its error is counted, logged and returned beside the plan.
@@ -97,8 +102,9 @@ func (p *pass) planCuts(ctx context.Context, targets []stored) ([]cut, error) {
 		keeps[i] = p.keepFor(targets[i].Target)
 	}
 	var errs []error
-	cuts := planRetention(targets, keeps, p.opts.Retention.Size, func(t layout.Target, s catalog.Sealed) ([]catalog.Block, bool) {
-		d, err := p.loadSealed(ctx, t, s)
+	cuts := planRetention(targets, keeps, p.opts.Retention.Size, func(from *stored, s catalog.Sealed) ([]catalog.Block, bool) {
+		t := from.Target
+		d, err := p.loadSealed(ctx, &from.Snap, s)
 		switch {
 		case stale(err): // it was sealed anew meanwhile; the next round plans again
 		case err != nil:
@@ -137,8 +143,10 @@ func (p *pass) loadAll(ctx context.Context, all []layout.Target, also func(conte
 
 func (p *pass) storedOf(snap *catalog.Snapshot) stored {
 	m := snap.Manifest
+	at := *snap
+	at.Manifest = nil
 	s := stored{
-		Target: snap.Target, Now: snap.Date, Blocks: m.Blocks, Sealed: m.Sealed, Manifests: snap.Size, Raw: p.rawBytes[snap.Target],
+		Target: snap.Target, Snap: at, Now: snap.Date, Blocks: m.Blocks, Sealed: m.Sealed, Manifests: snap.Size, Raw: p.rawBytes[snap.Target],
 		Consumed: len(m.Consumed) > 0, Untidy: p.untidy(snap),
 	}
 	for _, c := range m.Consumed {
@@ -206,7 +214,7 @@ func (p *pass) withoutHours(ctx context.Context, snap *catalog.Snapshot, cuts []
 		if !days[s.Day] && s.Min >= next.Watermark {
 			continue // nothing of it is named, and nothing under the watermark
 		}
-		d, err := p.touched(ctx, snap.Target, s, goes, next.Watermark)
+		d, err := p.touched(ctx, snap, s, goes, next.Watermark)
 		if err != nil {
 			return nil, removed{}, err
 		}
@@ -258,8 +266,8 @@ func (p *pass) sealRest(ctx context.Context, t layout.Target, m *catalog.Manifes
 }
 
 // touched returns a sealed day if hours of it go.
-func (p *pass) touched(ctx context.Context, t layout.Target, s catalog.Sealed, goes map[string]bool, watermark int64) (*catalog.SealedDay, error) {
-	d, err := p.loadSealed(ctx, t, s)
+func (p *pass) touched(ctx context.Context, snap *catalog.Snapshot, s catalog.Sealed, goes map[string]bool, watermark int64) (*catalog.SealedDay, error) {
+	d, err := p.loadSealed(ctx, snap, s)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,8 @@ import (
 // stored is what a target keeps in the bucket, as far as retention is concerned.
 type stored struct {
 	Target layout.Target
+	// Snap is which manifest was read, without the manifest.
+	Snap catalog.Snapshot
 	// Now is the store's time when the manifest was read; zero where there is none.
 	Now time.Time
 	// Blocks that are not sealed, and Sealed days.
@@ -84,7 +86,7 @@ type retentionPlan struct {
 	targets []stored
 	keep    []keep
 	// open looks into a sealed day; it is false for one that cannot be read.
-	open func(t layout.Target, s catalog.Sealed) ([]catalog.Block, bool)
+	open func(t *stored, s catalog.Sealed) ([]catalog.Block, bool)
 	left units
 	// blocked are targets that nothing more is cut of, because a day of theirs could not be read: a cut behind it would take it along unread.
 	blocked map[int]bool
@@ -96,7 +98,7 @@ type retentionPlan struct {
 // planRetention returns the hours that go: those that are older than their target keeps them, then the oldest over all targets until
 // everything fits, the open hours last. Sealed days are looked into by open, from the oldest on and only as far as needed; where it is
 // false for one, the rest of its target stays, and others do not make room in its place.
-func planRetention(targets []stored, keeps []keep, size int64, open func(layout.Target, catalog.Sealed) ([]catalog.Block, bool)) []cut {
+func planRetention(targets []stored, keeps []keep, size int64, open func(*stored, catalog.Sealed) ([]catalog.Block, bool)) []cut {
 	p := &retentionPlan{targets: targets, keep: keeps, open: open, blocked: map[int]bool{}, over: excess(targets, keeps, size)}
 	for i := range targets {
 		p.addHours(i, targets[i].Blocks)
@@ -176,7 +178,7 @@ func (p *retentionPlan) step(u unit) {
 		return
 	}
 	if u.sealed != nil {
-		blocks, ok := p.open(t.Target, *u.sealed)
+		blocks, ok := p.open(t, *u.sealed)
 		if !ok {
 			p.blocked[u.target] = true
 			p.freed(k, u.bytes)

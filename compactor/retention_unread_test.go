@@ -32,7 +32,7 @@ func TestADayThatCannotBeReadCostsNoOther(t *testing.T) {
 	} {
 		keeps := []keep{{Time: tc.keep}, {Time: tc.keep}}
 		var got []string
-		for _, c := range planRetention(targets, keeps, tc.size, func(layout.Target, catalog.Sealed) ([]catalog.Block, bool) { return nil, false }) {
+		for _, c := range planRetention(targets, keeps, tc.size, func(*stored, catalog.Sealed) ([]catalog.Block, bool) { return nil, false }) {
 			got = append(got, c.Keys...)
 		}
 		if len(got) != len(tc.want) || len(got) > 0 && got[0] != tc.want[0] {

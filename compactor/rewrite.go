@@ -49,13 +49,9 @@ func gone(err error) error {
 	return err
 }
 
-// resolve compares the inputs with each other and with what is remembered of consumed ones. A body whose first record is of a sealed day is
-// compared with what is remembered there, too.
-func (p *pass) resolve(ctx context.Context, snap *catalog.Snapshot, present, inputs []objstore.Object) (*rawobj.Set, error) {
-	return rawobj.Resolve(ctx, p.bucket, inputs, snap.Manifest.Bodies, rawobj.Options{
-		Target: snap.Target, Identify: true, Consumed: present, Sealed: catalog.SealedBodies(p.bucket, snap),
-		Budget: p.memory / 2, Concurrency: fetchConcurrency,
-	})
+// missing tells an object that the manifest names and that is not there from one that was replaced since: the plan that wants that one is stale.
+func (p *pass) missing(ctx context.Context, snap *catalog.Snapshot, err error) error {
+	return gone(snap.Missing(ctx, p.bucket, err))
 }
 
 // fetchConcurrency is how many raw objects of a target are got at once.

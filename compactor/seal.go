@@ -3,14 +3,11 @@ package compactor
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 
 	"lethe/internal/catalog"
 	"lethe/internal/layout"
 	"lethe/internal/rawobj"
-	"lethe/objstore"
 )
 
 // seal seals the leading hours of a day with those that are sealed already. Those of them for which lines came late are opened instead, to be merged with
@@ -18,7 +15,7 @@ import (
 func (p *pass) seal(ctx context.Context, snap catalog.Snapshot, plan sealPlan) (catalog.Snapshot, error) {
 	m, blocks, late := snap.Manifest, plan.Blocks, false
 	if plan.Before != nil {
-		before, err := p.loadSealed(ctx, snap.Target, *plan.Before)
+		before, err := p.loadSealed(ctx, &snap, *plan.Before)
 		if err != nil {
 			return snap, err
 		}
@@ -77,13 +74,13 @@ func notIn(blocks []catalog.Block, hours map[layout.Hour]bool) []catalog.Block {
 	return slices.DeleteFunc(slices.Clone(blocks), func(b catalog.Block) bool { return hours[b.Hour] })
 }
 
-// loadSealed reads a sealed day that the manifest names. One that is missing means that the manifest is no longer that one.
-func (p *pass) loadSealed(ctx context.Context, t layout.Target, s catalog.Sealed) (*catalog.SealedDay, error) {
-	d, err := catalog.LoadSealed(ctx, p.bucket, t, s)
-	if errors.Is(err, objstore.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %w", errStale, err)
+// loadSealed reads a sealed day that the manifest names.
+func (p *pass) loadSealed(ctx context.Context, snap *catalog.Snapshot, s catalog.Sealed) (*catalog.SealedDay, error) {
+	d, err := catalog.LoadSealed(ctx, p.bucket, snap.Target, s)
+	if err != nil {
+		return nil, p.missing(ctx, snap, err)
 	}
-	return d, err
+	return d, nil
 }
 
 // bodiesOf returns what is remembered of bodies whose first record is of the day of an hour, up to that hour.

@@ -102,7 +102,7 @@ func (p *pass) namedBy(ctx context.Context, snap *catalog.Snapshot) (map[string]
 	}
 	for _, s := range m.Sealed {
 		named[s.Key] = true
-		d, err := p.loadSealed(ctx, snap.Target, s)
+		d, err := p.loadSealed(ctx, snap, s)
 		if err != nil {
 			return nil, err
 		}

@@ -307,7 +307,7 @@ func (v *verifier) confirm(ctx context.Context, b *catalog.Block, missing map[st
 
 // waiting counts the raw objects of a target that are not consumed.
 func (v *verifier) waiting(ctx context.Context, snap *catalog.Snapshot) error {
-	plan, err := planCommit(snap, v.listTarget(ctx, snap.Target), batch{1, 1})
+	plan, err := planCommit(snap, v.listTarget(ctx, snap.Target), batch{Objects: 1, Bytes: 1})
 	if err != nil {
 		return err
 	}
