@@ -16,97 +16,145 @@ const maxAttempts = 4
 // writes the manifest anew, and it must not grow to catalog.MaxBytes, where nothing can be committed any more.
 const tendBytes = 4 << 20
 
-// compact works on one target until nothing waits: commits, then merges and seals.
+// errLate: the deadline came in the middle of a commit. It is no failure; what was put is left to a sweep.
+var errLate = errors.New("the deadline has come")
+
+// work is what a pass does at one target: commits, until nothing waits, and merging and sealing behind them.
+type work struct {
+	*pass
+	target layout.Target
+	// quarantine has the objects that cannot be decoded, and why, aside those that wait for a later pass.
+	quarantine map[string]error
+	aside      *aside
+	// attempt counts the races that were lost since the last commit.
+	attempt int
+	// full: the manifest was too large for the last commit, and was tended since.
+	full bool
+	// tendAt is how large a manifest is tended on the way, in bytes.
+	tendAt int64
+	// tended is what went wrong when the target was last tended.
+	tended error
+}
+
+// compact works on one target until nothing waits. What goes wrong with its merging and sealing keeps no commit back, and nor does a sealed day that cannot
+// be read: it is returned in the end.
 func (p *pass) compact(ctx context.Context, t layout.Target) error {
 	p.count(func(s *Summary) { s.Targets++ })
-	quarantine, left := map[string]error{}, newAside()
-	attempt, tendAt, full := 0, int64(tendBytes), false
+	w := p.newWork(t)
+	err := w.commits(ctx)
+	return errors.Join(err, w.tended, w.aside.err())
+}
+
+func (p *pass) newWork(t layout.Target) *work {
+	return &work{pass: p, target: t, quarantine: map[string]error{}, aside: newAside(), tendAt: tendBytes}
+}
+
+// commits makes one commit after the other.
+func (w *work) commits(ctx context.Context) error {
 	for {
-		snap, more, err := p.commit(ctx, t, quarantine, left)
+		snap, more, err := w.commit(ctx)
 		switch {
+		case err == nil && !more:
+			_, w.tended = w.tend(ctx, snap)
+			return nil
+		case err == nil:
+			w.attempt, w.full = 0, false
+			w.tendLarge(ctx, snap)
 		case errors.Is(err, errAgain):
-			continue
 		case stale(err):
-			if errors.Is(err, errStale) {
-				p.count(func(s *Summary) { s.StartedOver++ })
-			}
-			if attempt++; attempt == maxAttempts {
-				p.unfinished(fmt.Sprintf("other compactors were faster at %s", t))
+			if w.lost(err) {
 				return nil
 			}
-			continue
-		case errors.Is(err, catalog.ErrTooLarge) && !full:
-			full = true
-			if _, terr := p.tend(ctx, snap); terr != nil {
-				return errors.Join(err, terr)
-			}
-			continue
-		case err != nil:
-			return errors.Join(err, left.err())
-		case !more:
-			_, err := p.tend(ctx, snap)
-			return errors.Join(err, left.err())
-		case p.enough():
-			p.unfinished("the deadline came before the backlog was compacted")
-			return left.err()
+		case errors.Is(err, errLate):
+			w.unfinished("the deadline came in a commit whose lines are of so many hours that its raw objects are read several times")
+			return nil
+		case errors.Is(err, catalog.ErrTooLarge) && !w.full:
+			w.full = true
+			_, w.tended = w.tend(ctx, snap)
+		default:
+			return err
 		}
-		attempt, full = 0, false
-		if snap.Size >= tendAt {
-			if snap, err = p.tend(ctx, snap); err != nil {
-				return err
-			}
-			// What is left cannot be taken out yet, so the next time has to be worth it.
-			tendAt = max(tendBytes, min(2*snap.Size, catalog.MaxBytes/2))
+		if w.enough() {
+			w.unfinished("the deadline came before the backlog was compacted")
+			return nil
 		}
 	}
 }
 
-// commit makes one commit of a target, and cleans what earlier ones have left behind. It returns the state after it, and whether more waits.
-func (p *pass) commit(ctx context.Context, t layout.Target, quarantine map[string]error, a *aside) (snap catalog.Snapshot, more bool, err error) {
-	snap, plan, err := p.planOf(ctx, t, a)
+// tendLarge tends a target whose manifest has become large on the way through a backlog.
+func (w *work) tendLarge(ctx context.Context, snap catalog.Snapshot) {
+	if snap.Size < w.tendAt || w.enough() {
+		return
+	}
+	var after catalog.Snapshot
+	after, w.tended = w.tend(ctx, snap)
+	if w.tended == nil {
+		snap = after
+	}
+	// What is left cannot be taken out yet, so the next time has to be worth it.
+	w.tendAt = max(tendBytes, min(2*snap.Size, catalog.MaxBytes/2))
+}
+
+// lost counts a race that was lost, and tells whether it is time to leave the target to those who have won.
+func (w *work) lost(err error) bool {
+	if errors.Is(err, errStale) {
+		w.count(func(s *Summary) { s.StartedOver++ })
+	}
+	w.attempt++
+	if w.attempt < maxAttempts {
+		return false
+	}
+	w.unfinished(fmt.Sprintf("other compactors were faster at %s", w.target))
+	return true
+}
+
+// commit makes one commit of the target, and cleans what earlier ones have left behind. It returns the state after it, and whether more waits.
+func (w *work) commit(ctx context.Context) (snap catalog.Snapshot, more bool, err error) {
+	snap, plan, err := w.planOf(ctx, w.target, w.aside)
 	if err != nil {
 		return snap, false, err
 	}
-	p.setPending(t, plan.Waiting)
-	if err := p.cleanReplaced(ctx, &snap); err != nil {
+	w.setPending(w.target, plan.Waiting)
+	if err := w.cleanReplaced(ctx, &snap); err != nil {
 		return snap, false, err
 	}
-	dropped, err := p.goneReplaced(ctx, &snap)
+	dropped, err := w.goneReplaced(ctx, &snap)
 	if err != nil {
 		return snap, false, err
 	}
 	if len(plan.Inputs)+len(plan.Drop)+len(dropped) == 0 {
-		return snap, false, p.cleanRaw(ctx, &snap, &plan, none)
+		return snap, false, w.cleanRaw(ctx, &snap, &plan, none)
 	}
-	readable, quarantined := plan.readable(quarantine)
-	set, err := p.resolve(ctx, &snap, plan.Present, readable, a)
+	readable, quarantined := plan.readable(w.quarantine)
+	set, err := w.resolve(ctx, &snap, plan.Present, readable, w.aside)
 	if err != nil {
 		return snap, false, err
 	}
-	done, err := p.rewrite(ctx, &snap, set, quarantine)
+	done, err := w.rewrite(ctx, &snap, set, w.quarantine)
 	var after catalog.Snapshot
 	if err == nil {
 		done.quarantine(quarantined)
 		next := committed(snap.Manifest, done, plan.Drop)
 		dropReplaced(next, dropped)
-		after, err = p.swap(ctx, snap, next)
+		after, err = w.swap(ctx, snap, next)
 	}
 	switch {
-	case stale(err), errors.Is(err, errAgain):
+	case stale(err), errors.Is(err, errAgain), errors.Is(err, errLate):
 		return snap, false, err
-	case errors.Is(err, catalog.ErrTooLarge):
-		plan.Left = span{} // the names must go from the manifest, whatever is left of the backlog
+	case errors.Is(err, catalog.ErrTooLarge) && w.full:
+		// Merging and sealing have made no room: the names must go from the manifest, whatever is left of the backlog.
+		plan.Left = span{}
 		fallthrough
 	case err != nil:
 		// What needs no put frees a full disk. What the inputs are to be compared with stays for the next attempt.
-		return snap, false, errors.Join(err, p.cleanRaw(ctx, &snap, &plan, set.Akin))
+		return snap, false, errors.Join(err, w.cleanRaw(ctx, &snap, &plan, set.Akin))
 	}
 	left := plan.left()
-	p.setPending(t, left)
-	p.count(done.addTo)
-	p.progress()
+	w.setPending(w.target, left)
+	w.count(done.addTo)
+	w.progress()
 	// Not before the swap: another compactor with the same inputs would not see any more what they are to be compared with, and might win.
-	return after, left.Objects > plan.Aside, p.cleanRaw(ctx, &snap, &plan, none)
+	return after, left.Objects > plan.Aside, w.cleanRaw(ctx, &snap, &plan, none)
 }
 
 // progress tells how far the pass has come.

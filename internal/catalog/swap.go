@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,8 @@ type Store struct {
 	NewID func() string
 	// SingleWriter puts manifests without a condition, for a store that has none. It is right only while a single process writes.
 	SingleWriter bool
+	// MaxBytes is the longest manifest that is put, in bytes; 0 is the constant of that name, which is what is read.
+	MaxBytes int64
 }
 
 // Swap replaces the manifest that from has read by next, if nobody has done so since. It raises Sequence and sets Commit in next and
@@ -38,8 +41,8 @@ func (s *Store) Swap(ctx context.Context, from Snapshot, next *Manifest) (Snapsh
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("encoding the manifest of %s: %w", from.Target, err)
 	}
-	if len(body) > MaxBytes {
-		return Snapshot{}, fmt.Errorf("manifest of %s: %w: %d bytes, the limit is %d", from.Target, ErrTooLarge, len(body), MaxBytes)
+	if limit := cmp.Or(s.MaxBytes, MaxBytes); int64(len(body)) > limit {
+		return Snapshot{}, fmt.Errorf("manifest of %s: %w: %d bytes, the limit is %d", from.Target, ErrTooLarge, len(body), limit)
 	}
 	attrs, err := s.Bucket.Put(ctx, layout.ManifestKey(from.Target), bytes.NewReader(body), int64(len(body)), s.condition(from))
 	if err != nil {
