@@ -26,6 +26,9 @@ func (p *pass) rewrite(ctx context.Context, snap *catalog.Snapshot, set *rawobj.
 	h := p.newHours(snap, out)
 	defer func() { err = errors.Join(err, h.close()) }()
 	for more := true; more; more = h.rounds.next() {
+		if !h.rounds.first() && p.enough() {
+			return nil, errLate
+		}
 		for i := range set.Len() {
 			if err := p.rewriteObject(ctx, set, i, h); errors.Is(err, record.ErrUnreadable) {
 				// Some of its rows are among the others already: quarantine it, and begin again without it.

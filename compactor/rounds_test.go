@@ -71,3 +71,27 @@ func TestGoneBetweenRounds(t *testing.T) {
 	w.check("started over")
 	w.settle("at last", bare)
 }
+
+// When the deadline comes between two readings of the inputs, the commit is left to the next pass.
+func TestDeadlineBetweenRounds(t *testing.T) {
+	w := newWorld(t)
+	key := scattered(w, maxHours+1, 1)[0]
+	gets, puts := 0, 0
+	b := objtest.NewHooks(w.mem, objtest.Hooks{Before: func(_ context.Context, c objtest.Call) error {
+		if c.Op == objtest.GetOp && c.Key == key {
+			gets++
+		}
+		if _, _, _, err := layout.ParseBlock(c.Key); err == nil && c.Op == objtest.PutOp {
+			if puts++; puts == maxHours { // of the first round
+				w.advance(time.Hour)
+			}
+		}
+		return nil
+	}})
+	s, err := w.compactor(b, func(o *Options) { bare(o); o.Deadline = time.Minute }).Run(t.Context())
+	if err != nil || s.Unfinished == "" || s.Commits != 0 || gets != 1 || puts != maxHours || s.Backlogged().Objects != 2 {
+		t.Errorf("%v after %d gets and %d puts, and the summary is\n%s", err, gets, puts, s)
+	}
+	w.check("unfinished")
+	w.settle("at last", bare)
+}
