@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/prometheus/promql"
 
 	"lethe/alerting/rulefile"
@@ -134,6 +135,9 @@ func (p *port) Swap(_ context.Context, hash string, body []byte, tag string) (st
 			maps.DeleteFunc(p.pending, func(l string, _ int) bool { return strings.HasPrefix(l, name+" ") })
 		}
 	}
+	if p.tells(hash, state) { // after a run that has failed there may be lines of it
+		p.pending = map[string]int{}
+	}
 	s := lateSwap{hash, tag, body, p.pending}
 	if err := p.hook("swap"); err != nil {
 		if errors.Is(err, errDelayed) {
@@ -146,6 +150,12 @@ func (p *port) Swap(_ context.Context, hash string, body []byte, tag string) (st
 	}
 	p.pending = map[string]int{}
 	return strconv.Itoa(p.tags[hash]), p.hook("swapped")
+}
+
+// tells reports whether a state differs from the one that there is in what was told only: it commits no evaluation.
+func (w *world) tells(hash string, next *State) bool {
+	now, err := decodeState(w.states[hash], next.File, next.Group)
+	return err == nil && cmp.Equal(now.Cursors, next.Cursors)
 }
 
 // land does a swap, and counts its lines, unless the state has been swapped meanwhile.
