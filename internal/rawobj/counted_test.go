@@ -28,6 +28,21 @@ func TestSetsShareABudget(t *testing.T) {
 	}
 }
 
+// What no row is read of, duplicates and objects that do not decode, holds nothing of a budget once that is known.
+func TestDuplicatesGiveTheirBudgetBack(t *testing.T) {
+	b := newBench(t)
+	body := lines(0, 10)
+	b.put("a.jsonl", []byte(body))
+	b.put("b.jsonl", []byte(body))
+	broken := zip(t, lines(0, 2000))
+	b.put("c.jsonl.gz", broken[:len(broken)-100])
+	var held atomic.Int64
+	set := resolve(t, b.bucket, b.list(), nil, Options{Held: &held})
+	if !set.Duplicate(1) || set.Unreadable(2) == nil || held.Load() != int64(len(body)) {
+		t.Errorf("a duplicate: %t, unreadable: %v, %d bytes are held, of one object of %d", set.Duplicate(1), set.Unreadable(2), held.Load(), len(body))
+	}
+}
+
 // What a counted object holds, no other contributes: neither a copy, nor its beginning, nor the same lines in a longer one, whichever
 // arrived first.
 func TestCounted(t *testing.T) {

@@ -163,6 +163,11 @@ func Resolve(ctx context.Context, bucket objstore.Reader, objects []objstore.Obj
 	if err := s.compare(ctx, memory); err != nil {
 		return nil, err
 	}
+	for i, e := range s.entries {
+		if e.err != nil || s.Duplicate(i) {
+			s.drop(e) // nobody will read it
+		}
+	}
 	return s, nil
 }
 

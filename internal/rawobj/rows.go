@@ -82,7 +82,7 @@ func (r *Rows) Body() (catalog.Body, bool) {
 	return *r.body, true
 }
 
-// Close lets go of the object, also of what Resolve has kept of it.
+// Close lets go of the object, also of what Resolve has kept of it; of one of which no row is left Resolve has done so.
 func (r *Rows) Close() error {
 	if r.dec == nil {
 		return nil
