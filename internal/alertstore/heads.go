@@ -15,7 +15,8 @@ const (
 
 // heads are the beginnings of raw objects that were read for late lines. An object that was accounted for and waits for the compactor is compared
 // with what comes after it, in every evaluation until it is consumed: when the compactor is away that is the whole backlog, and its heads
-// need not be got again. Whether the object is still there does not matter until its body has to be compared; then it is got, and has to be the same.
+// need not be got again. Whether the object is still there does not matter until its body has to be compared; then it is got, and has to be the same. Where one was not, the heads
+// of its target are forgotten: the next evaluation gets them again.
 type heads struct {
 	known *cache.Cache[headKey, rawobj.Head]
 }
@@ -38,5 +39,12 @@ func (h heads) keep(s *rawobj.Set) {
 			k := headKeyOf(s.Object(i))
 			h.known.Add(k, head, int64(headBytes+len(k.key)+len(head.First)+len(head.ETag)))
 		}
+	}
+}
+
+// forget drops the heads of objects.
+func (h heads) forget(objects []objstore.Object) {
+	for _, o := range objects {
+		h.known.Remove(headKeyOf(o))
 	}
 }

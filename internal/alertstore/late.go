@@ -67,6 +67,9 @@ func (v *view) lateOf(ctx context.Context, p *pinned, q alerting.LateSelect, yie
 		},
 	})
 	if err != nil {
+		if errors.Is(err, objstore.ErrNotExist) {
+			v.heads.forget(o.pending)
+		}
 		return false, fmt.Errorf("late lines of %s: %w", p.target, err)
 	}
 	v.heads.keep(set)

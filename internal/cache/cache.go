@@ -65,6 +65,15 @@ func (c *Cache[K, V]) add(k K, v V, size int64, replace bool) {
 	}
 }
 
+// Remove forgets a key, if it is there.
+func (c *Cache[K, V]) Remove(k K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.byKey[k]; ok {
+		c.drop(e)
+	}
+}
+
 func (c *Cache[K, V]) drop(at *list.Element) {
 	e := c.order.Remove(at).(*entry[K, V])
 	delete(c.byKey, e.key)

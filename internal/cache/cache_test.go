@@ -57,3 +57,17 @@ func TestReplace(t *testing.T) {
 		t.Errorf("a is still %d, although its new value is too large", v)
 	}
 }
+
+func TestRemove(t *testing.T) {
+	c := New[string, int](100)
+	c.Add("a", 1, 10)
+	c.Add("b", 2, 20)
+	c.Remove("a")
+	c.Remove("a")
+	if _, ok := c.Get("a"); ok {
+		t.Error("a is still there")
+	}
+	if used, n := c.Used(); used != 20 || n != 1 {
+		t.Errorf("%d bytes in %d values are kept", used, n)
+	}
+}
