@@ -2,6 +2,7 @@ package objtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -42,10 +43,13 @@ func startProcess(ctx context.Context, p process) (Server, error) {
 	}
 	address, err := freeAddress(ctx)
 	if err != nil {
-		return Server{}, err
+		return Server{}, errors.Join(err, os.RemoveAll(dir))
 	}
 	s, _, err := p.launch(ctx, address, dir, remove)
-	return s, err
+	if err != nil {
+		return Server{}, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, nil
 }
 
 // launch starts the server, and what supervises it.
