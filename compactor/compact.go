@@ -16,8 +16,8 @@ const maxAttempts = 4
 // writes the manifest anew, and it must not grow to catalog.MaxBytes, where nothing can be committed any more.
 const tendBytes = 4 << 20
 
-// errLate: the deadline came in the middle of a commit. It is no failure; what was put is left to a sweep.
-var errLate = errors.New("the deadline has come")
+// errLate: the deadline came in the middle of a commit; what was put is left to a sweep.
+var errLate = errors.New("the deadline came in a commit whose lines are of so many hours that its raw objects are read several times")
 
 // work is what a pass does at one target: commits, until nothing waits, and merging and sealing behind them.
 type work struct {
@@ -26,13 +26,15 @@ type work struct {
 	// quarantine has the objects that cannot be decoded, and why, aside those that wait for a later pass.
 	quarantine map[string]error
 	aside      *aside
-	// attempt counts the races that were lost since the last commit.
-	attempt int
+	// attempt counts the races that were lost since the last commit; committed: there was one.
+	attempt   int
+	committed bool
 	// full: the manifest was too large for the last commit, and was tended since.
 	full bool
 	// tendAt is how large a manifest is tended on the way, in bytes.
 	tendAt int64
-	// tended is what went wrong when the target was last tended.
+	// last is the plan of the last commit, and tended what went wrong when the target was last tended.
+	last   commitPlan
 	tended error
 }
 
@@ -56,9 +58,12 @@ func (w *work) commits(ctx context.Context) error {
 		switch {
 		case err == nil && !more:
 			_, w.tended = w.tend(ctx, snap)
+			if w.tended == nil && len(w.aside.days) == 0 && !w.enough() {
+				w.rest(&snap, &w.last)
+			}
 			return nil
 		case err == nil:
-			w.attempt, w.full = 0, false
+			w.attempt, w.full, w.committed = 0, false, true
 			w.tendLarge(ctx, snap)
 		case errors.Is(err, errAgain):
 		case stale(err):
@@ -66,7 +71,10 @@ func (w *work) commits(ctx context.Context) error {
 				return nil
 			}
 		case errors.Is(err, errLate):
-			w.unfinished("the deadline came in a commit whose lines are of so many hours that its raw objects are read several times")
+			w.unfinished(errLate.Error())
+			if !w.committed {
+				return err // the next pass would get as far
+			}
 			return nil
 		case errors.Is(err, catalog.ErrTooLarge) && !w.full:
 			w.full = true
@@ -114,6 +122,7 @@ func (w *work) commit(ctx context.Context) (snap catalog.Snapshot, more bool, er
 	if err != nil {
 		return snap, false, err
 	}
+	w.last = plan
 	w.setPending(w.target, plan.Waiting)
 	if err := w.cleanReplaced(ctx, &snap); err != nil {
 		return snap, false, err

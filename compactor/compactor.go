@@ -16,6 +16,7 @@ type Compactor struct {
 	overrides []selector // of opts.Retention.Overrides
 	probed    bool       // the store was found to do conditional puts
 	refused   bool       // it was found not to
+	rests     rests
 }
 
 // New checks the options. Errors wrap ErrOptions or ErrGrace.
@@ -24,7 +25,7 @@ func New(b objstore.Bucket, o Options) (*Compactor, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	c := &Compactor{bucket: b, opts: o}
+	c := &Compactor{bucket: b, opts: o, rests: newRests()}
 	for _, ov := range o.Retention.Overrides {
 		s, err := parseSelector(ov.Selector)
 		if err != nil {

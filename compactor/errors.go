@@ -31,7 +31,7 @@ const (
 // class of an error, by what wraps it.
 func class(err error) string {
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errLate):
 		return classStopped
 	case errors.Is(err, catalog.ErrNewer), errors.Is(err, block.ErrVersion):
 		return classVersion

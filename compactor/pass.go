@@ -29,8 +29,9 @@ type pass struct {
 	stopAt time.Time
 	held   func(rawKey string, lastModified time.Time) bool
 	memory int64 // for the rows of one target
-	// rawBytes is what the flat listing shows of each target, of other shards too.
+	// rawBytes is what the flat listing shows of each target, of other shards too, and listed what it shows of the objects of this one's.
 	rawBytes   map[layout.Target]int64
+	listed     map[layout.Target]listed
 	rawObjects int
 
 	mu      sync.Mutex
@@ -59,6 +60,7 @@ func (c *Compactor) newPass(ctx context.Context) *pass {
 		held:      func(string, time.Time) bool { return false },
 		memory:    c.opts.Memory / int64(c.opts.Concurrency),
 		rawBytes:  map[layout.Target]int64{},
+		listed:    map[layout.Target]listed{},
 		pending:   map[layout.Target]Backlog{},
 		deleted:   map[string]bool{},
 		prepared:  map[layout.Target]prepared{},
@@ -92,10 +94,11 @@ func (p *pass) run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(held, err)
 	}
+	upkeep := p.due(p.sum.LastUpkeep, p.opts.Retention.Interval)
+	waiting = p.awake(waiting, upkeep)
 	// Targets that are worked on at once share the memory.
 	p.memory = p.opts.Memory / int64(min(p.opts.Concurrency, max(1, len(waiting))))
 	var all []layout.Target
-	upkeep := p.due(p.sum.LastUpkeep, p.opts.Retention.Interval)
 	sweep := p.due(p.sum.LastSweep, p.opts.SweepInterval)
 	if upkeep || sweep {
 		if all, err = p.listTargets(ctx); err != nil {

@@ -12,7 +12,7 @@ import (
 	"lethe/objstore"
 )
 
-// listRaw lists raw/ once, for who has work. What it shows is not used for more than that: rule 3 wants a listing that begins after the manifest
+// listRaw lists raw/ once, for who may have work. What it shows is not used for more than that: rule 3 wants a listing that begins after the manifest
 // of the target was read. Targets whose newest hours wait come first.
 func (p *pass) listRaw(ctx context.Context) ([]layout.Target, error) {
 	newest := map[layout.Target]layout.Hour{}
@@ -36,6 +36,7 @@ func (p *pass) listRaw(ctx context.Context) ([]layout.Target, error) {
 		}
 		b := p.pending[raw.Target]
 		p.pending[raw.Target] = b.with(o)
+		p.listed[raw.Target] = p.rests.add(p.listed[raw.Target], o)
 		if h, ok := newest[raw.Target]; !ok || raw.Hour > h {
 			newest[raw.Target] = raw.Hour
 		}
