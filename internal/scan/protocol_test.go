@@ -140,6 +140,22 @@ func TestMissingObjects(t *testing.T) {
 	if err != nil || len(got) != 1 || !slices.Equal(stats.Skipped, []string{key}) {
 		t.Errorf("the rest: %v, %v, without %v", got, err, stats.Skipped)
 	}
+	// A sealed day is named too, and without it nobody knows what else is missing.
+	var sealed catalog.Sealed
+	store := &catalog.Store{Bucket: w.bucket, NewID: func() string { return "s1" }}
+	w.manifest(func(m *catalog.Manifest) {
+		if sealed, err = store.Seal(t.Context(), podDefault, m.Blocks[0].Hour.Day(), m.Blocks, nil); err != nil {
+			t.Fatal(err)
+		}
+		m.Sealed, m.Blocks = []catalog.Sealed{sealed}, nil
+	})
+	w.delete(sealed.Key)
+	for _, partial := range []bool{false, true} {
+		_, err = collect(t.Context(), newScanner(t, w.bucket, scan.Options{Partial: partial}), all(), nil)
+		if !errors.Is(err, catalog.ErrMissing) || !strings.Contains(err.Error(), sealed.Key) {
+			t.Errorf("got %v", err)
+		}
+	}
 }
 
 // TestNoPlanAfterOutput: once rows have gone out, an object that is gone is an error, for running again would double them.
