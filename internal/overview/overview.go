@@ -215,7 +215,7 @@ func readTarget(ctx context.Context, r objstore.Reader, t layout.Target) (Detail
 	for _, s := range snap.Manifest.Sealed {
 		day, err := catalog.LoadSealed(ctx, r, t, s)
 		if err != nil {
-			return d, err
+			return d, snap.Missing(ctx, r, err)
 		}
 		d.Live = append(d.Live, day.Blocks...)
 	}
