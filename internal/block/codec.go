@@ -15,8 +15,9 @@ type codec struct{ enc *zstd.Encoder }
 // newCodec returns a codec for pages of about so many bytes. The encoder allocates twice the window, which is a power of two.
 func newCodec(level zstd.EncoderLevel, pageBytes int) (*codec, error) {
 	window := 1 << bits.Len(uint(max(pageBytes, zstd.MinWindowSize)))
+	// Levels up to the default would store a page in which nothing comes twice as it is, hex digits of digests too, which take half of their bytes.
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window),
-		zstd.WithZeroFrames(true), zstd.WithEncoderCRC(false))
+		zstd.WithZeroFrames(true), zstd.WithEncoderCRC(false), zstd.WithAllLitEntropyCompression(true))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
