@@ -94,5 +94,6 @@ func TestDeadlineBetweenRounds(t *testing.T) {
 		t.Errorf("%v after %d gets and %d puts, and the summary is\n%s", err, gets, puts, s)
 	}
 	w.check("unfinished")
-	w.settle("at last", bare)
+	w.run(bare)
+	w.check("finished")
 }
