@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,10 +88,13 @@ func TestStatusHandler(t *testing.T) {
 // TestStatusTakesItsTurn: states of rules are read by few at once, and no longer than the timeout; probes do not wait for that.
 func TestStatusTakesItsTurn(t *testing.T) {
 	o := options(logs(0, nil)).StatusOptions
-	inside := make(chan struct{}, 1)
 	o.Concurrency, o.Queue, o.Timeout = 1, 0, 100*time.Millisecond
-	release := make(chan struct{})
+	inside, release := make(chan struct{}), make(chan struct{})
+	var calls atomic.Int64
 	o.Rules = func(ctx context.Context) (*alerting.Status, error) {
+		if calls.Add(1) > 1 {
+			return nil, errors.New("two at once")
+		}
 		inside <- struct{}{}
 		<-release
 		<-ctx.Done()
