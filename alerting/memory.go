@@ -54,7 +54,10 @@ func compileFilters(fs []letheql.LineFilter) ([]filter, error) {
 		var match filter
 		switch f.Op {
 		case letheql.Contains, letheql.NotContains:
-			match = func(line []byte) bool { return bytes.Contains(line, []byte(f.Text)) }
+			texts := f.Texts()
+			match = func(line []byte) bool {
+				return slices.ContainsFunc(texts, func(text string) bool { return bytes.Contains(line, []byte(text)) })
+			}
 		default:
 			re, err := regexp.Compile(f.Text)
 			if err != nil {

@@ -159,6 +159,13 @@ func TestExpressionsAreBounded(t *testing.T) {
 			t.Errorf("%.40s…: %.100v, want %s", query, err, want)
 		}
 	}
+	texts := `pod{} |= "` + long + `"` + strings.Repeat(` or "(x"`, 999)
+	for query, want := range map[string]string{texts: "", texts + ` or "y"`: "1:13008: parse error: a line filter has more than 1000 texts"} {
+		e, err := letheql.Parse(query)
+		if (err == nil) != (want == "") || err != nil && err.Error() != want || err == nil && len(e.Selectors()[0].Filters[0].Or) != 999 {
+			t.Errorf("many texts: %v, want %q", err, want)
+		}
+	}
 	many := strings.Repeat("ip-10-0-0-1\\\\.internal|", 300) + "x"
 	for query, want := range map[string]string{
 		`sum(rate(node{process="a",node=~"` + long + `.*"}[1m]))`:   "1:27: parse error: an expression has 5002 bytes, the limit is 4096",

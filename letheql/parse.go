@@ -261,8 +261,8 @@ func (s *Selector) attach(stages pipeline.Pipeline) {
 		switch x := st.(type) {
 		case *pipeline.LineFilter:
 			if !formatted {
-				op, text := x.Single()
-				s.Filters = append(s.Filters, LineFilter{Op: filterOp(op), Text: text})
+				op, texts := x.Joined()
+				s.Filters = append(s.Filters, LineFilter{Op: filterOp(op), Text: texts[0], Or: append([]string(nil), texts[1:]...)})
 				continue
 			}
 		case *pipeline.LineFormat, *pipeline.Decolorize:

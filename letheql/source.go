@@ -104,11 +104,19 @@ const (
 // MaxFilters is the greatest number of line filters of a selector.
 const MaxFilters = 100
 
+// MaxTexts is the greatest number of texts of a line filter.
+const MaxTexts = 1000
+
 // LineFilter keeps the lines that contain Text (or match it as an RE2 expression, unanchored), or those that do not.
 type LineFilter struct {
 	Op   FilterOp
 	Text string
+	// Or are further texts of Contains and NotContains: a line that contains one of them contains the text. There are fewer than MaxTexts.
+	Or []string
 }
+
+// Texts are Text and Or.
+func (f LineFilter) Texts() []string { return append([]string{f.Text}, f.Or...) }
 
 // Stats is what a query cost. Fields are added to; one Stats may serve several selects of a query, one after the other or at once
 // (scan adds to it under its own lock, and callers read it when the query has ended).

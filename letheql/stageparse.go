@@ -59,7 +59,9 @@ func (p *stageParser) lineFilter(at int) (pipeline.Stage, error) {
 		if err != nil {
 			return nil, err
 		}
-		texts, starts, p.i = append(texts, text), append(starts, pos), end
+		if texts, starts, p.i = append(texts, text), append(starts, pos), end; len(texts) > MaxTexts {
+			return nil, errorAt(p.src, pos, "a line filter has more than %d texts", MaxTexts)
+		}
 		next, ok := strings.CutPrefix(p.src[skipSpace(p.src, end):], "or")
 		pos = skipSpace(p.src, len(p.src)-len(next))
 		if !ok || pos >= len(p.src) || !isQuote(p.src[pos]) {

@@ -16,7 +16,7 @@ import (
 const (
 	// MaxFilters of a chain.
 	MaxFilters = letheql.MaxFilters
-	// MaxText is the longest text of a filter in bytes. Expressions have the limits of package regex.
+	// MaxText is the longest text of a filter in bytes, all that are joined by or together. Expressions have the limits of package regex.
 	MaxText = 64 << 10
 )
 
@@ -85,17 +85,20 @@ func (l *link) always() bool { return l.find == nil && l.test == nil }
 
 func compileFilter(f letheql.LineFilter) (link, error) {
 	negate := f.Op == letheql.NotContains || f.Op == letheql.NotMatches
-	if len(f.Text) > MaxText {
-		return link{}, userError("the text of a line filter has %d bytes, the limit is %d", len(f.Text), MaxText)
+	size := 0
+	for _, text := range f.Texts() {
+		size += len(text)
+	}
+	switch {
+	case size > MaxText:
+		return link{}, userError("the text of a line filter has %d bytes, the limit is %d", size, MaxText)
+	case len(f.Or) >= letheql.MaxTexts:
+		return link{}, userError("a line filter has %d texts, the limit is %d", len(f.Or)+1, letheql.MaxTexts)
 	}
 	switch f.Op {
 	case letheql.Contains, letheql.NotContains:
-		l := link{filter: filter{negate: negate}}
-		if f.Text != "" {
-			lit := newLiteral([]byte(f.Text))
-			l.find, l.need = lit, lit.needs()
-			l.cost = lit.cost()
-		}
+		l := compileTexts(f.Texts())
+		l.negate = negate
 		return l, nil
 	case letheql.Matches, letheql.NotMatches:
 		l, err := compileExpression(f.Text)
@@ -103,6 +106,21 @@ func compileFilter(f letheql.LineFilter) (link, error) {
 		return l, err
 	}
 	return link{}, userError("unknown line filter operator %d", f.Op)
+}
+
+// compileTexts returns the search for one of some texts.
+func compileTexts(texts []string) link {
+	var subs []Need
+	for _, text := range texts {
+		if text == "" {
+			return link{}
+		}
+		subs = append(subs, Need{Op: Literal, Literal: []byte(text)})
+	}
+	l := link{need: join(Or, subs)}
+	l.find = finderOf(l.need)
+	l.cost = l.find.cost()
+	return l
 }
 
 func userError(format string, args ...any) error {
@@ -224,29 +242,47 @@ func finderOf(n Need) finder {
 		f, _ := prefilter(n)
 		return f
 	case Or:
-		if len(n.Subs) == 0 || len(n.Subs) > maxLits {
-			return nil
-		}
-		var any anyOf
-		var lits []lit
-		literals := true
-		for _, s := range n.Subs {
-			f := finderOf(s)
-			if f == nil {
-				return nil
-			}
-			any = append(any, f)
-			lits = append(lits, lit{string(s.Literal), s.Fold})
-			literals = literals && s.Op == Literal
-		}
-		if literals {
-			if m, ok := newMulti(lits, any); ok {
-				return m
-			}
-		}
-		return any
+		return choiceOf(n.Subs)
 	}
 	return nil
+}
+
+// choiceOf returns a search that hits in every line that fulfils one of subs, or nil.
+func choiceOf(subs []Need) finder {
+	texts := make([][]byte, 0, len(subs))
+	for _, s := range subs {
+		if s.Op == Literal && !s.Fold {
+			texts = append(texts, s.Literal)
+		}
+	}
+	plain := len(texts) == len(subs)
+	switch {
+	case len(subs) == 0 || len(subs) > maxLits && !plain:
+		return nil
+	case len(subs) > maxLits:
+		return newMany(texts)
+	}
+	var any anyOf
+	var lits []lit
+	literals := true
+	for _, s := range subs {
+		f := finderOf(s)
+		if f == nil {
+			return nil
+		}
+		any = append(any, f)
+		lits = append(lits, lit{string(s.Literal), s.Fold})
+		literals = literals && s.Op == Literal
+	}
+	if literals {
+		if m, ok := newMulti(lits, any); ok {
+			return m
+		}
+	}
+	if plain && len(texts) > fewLits {
+		return newMany(texts)
+	}
+	return any
 }
 
 // Need returns what every matching line fulfils.

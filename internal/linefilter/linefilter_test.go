@@ -22,7 +22,9 @@ func naive(t testing.TB, filters []letheql.LineFilter, line []byte) bool {
 		var hit bool
 		switch f.Op {
 		case letheql.Contains, letheql.NotContains:
-			hit = bytes.Contains(line, []byte(f.Text))
+			for _, text := range f.Texts() {
+				hit = hit || bytes.Contains(line, []byte(text))
+			}
 		default:
 			re, err := regexp.Compile(f.Text)
 			if err != nil {
@@ -165,6 +167,60 @@ func TestChainEqualsGo(t *testing.T) {
 	}
 }
 
+// TestManyTextsEqualGo: texts joined by or, few and many, are in a line where one of them is, and the index may ask for just these.
+func TestManyTextsEqualGo(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 13))
+	lines := make([][]byte, 300)
+	for i := range lines {
+		lines[i] = randomLine(r)
+	}
+	kinds := map[string]int{}
+	for _, n := range []int{2, 3, 9, 20, 33, 100, 1000} {
+		for range 30 {
+			texts := make([]string, n)
+			for i := range texts {
+				// What no line has, what some have, and now and then what is short or in every line.
+				texts[i] = fmt.Sprintf("%x", r.Uint64())
+				if line := lines[r.IntN(len(lines))]; r.IntN(n) == 0 && len(line) > 1 {
+					from := r.IntN(len(line) - 1)
+					texts[i] = string(line[from : from+1+r.IntN(len(line)-from)])
+				}
+			}
+			if r.IntN(10) == 0 {
+				texts[r.IntN(n)] = ""
+			}
+			f := letheql.LineFilter{Op: letheql.FilterOp(r.IntN(2)), Text: texts[0], Or: texts[1:]}
+			check(t, []letheql.LineFilter{f, {Op: letheql.NotContains, Text: "xx"}}, lines)
+			l, err := compileFilter(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kinds[fmt.Sprintf("%T", l.find)]++
+		}
+	}
+	if kinds["*linefilter.many"] < 50 || kinds["*linefilter.multi"] < 20 || kinds["linefilter.anyOf"] < 1 || kinds["<nil>"] < 5 {
+		t.Errorf("searched by %v", kinds)
+	}
+}
+
+// An expression of many texts leaves out lines by all of them.
+func TestManyAlternatives(t *testing.T) {
+	var texts []string
+	for i := range 50 {
+		// No two begin alike, which would be one beginning of many ends.
+		texts = append(texts, fmt.Sprintf("%c%d[ab]", 0x4e00+i, i*7919))
+	}
+	x := strings.Join(texts, "|")
+	l, err := compileExpression(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := l.find.(*many); !ok {
+		t.Errorf("it is searched by %T", l.find)
+	}
+	check(t, []letheql.LineFilter{{Op: letheql.Matches, Text: x}}, [][]byte{[]byte("\u4e017919a"), []byte("\u4e017919"), []byte("x \u4e0215838b y"), nil})
+}
+
 // TestCandidatesSkipTheExpression: what is simplified runs no expression.
 func TestCandidatesSkipTheExpression(t *testing.T) {
 	for _, x := range []string{`favicon|robots`, `(?i)exception`, `^GET`, `\.go$`, `.*error.*`, `(foo|fob)+`, `[Ee]rror`, `(?i)(kiosk|kiss)x`, `^(a|b)c$`, `日本.*`} {
@@ -263,6 +319,8 @@ func TestLimits(t *testing.T) {
 		"invalid":    {{Op: letheql.Matches, Text: "("}},
 		"not UTF-8":  {{Op: letheql.Matches, Text: "\xff"}},
 		"operator":   {{Op: 9}},
+		"long or":    {{Op: letheql.Contains, Text: long[:MaxText], Or: []string{"x"}}},
+		"many or":    {{Op: letheql.Contains, Text: "a", Or: make([]string, letheql.MaxTexts)}},
 	} {
 		_, err := Compile(filters)
 		var user *letheql.Error

@@ -238,7 +238,7 @@ func matches(t testing.TB, s letheql.Select, r *record.Row) bool {
 		}
 	}
 	for _, f := range s.Filters {
-		hit := bytes.Contains(r.Log, []byte(f.Text))
+		hit := slices.ContainsFunc(f.Texts(), func(text string) bool { return bytes.Contains(r.Log, []byte(text)) })
 		if f.Op == letheql.Matches || f.Op == letheql.NotMatches {
 			re, err := regexp.Compile(f.Text)
 			if err != nil {
@@ -277,12 +277,13 @@ func randomSelect(r *rand.Rand) letheql.Select {
 		pick(match(labels.MatchEqual, "container", "c1"))
 		pick(match(labels.MatchEqual, "stream", "stderr"), match(labels.MatchNotEqual, "node", "node-1"))
 	}
-	filter := func(op letheql.FilterOp, text string) func() {
-		return func() { s.Filters = append(s.Filters, letheql.LineFilter{Op: op, Text: text}) }
+	filter := func(op letheql.FilterOp, text string, or ...string) func() {
+		return func() { s.Filters = append(s.Filters, letheql.LineFilter{Op: op, Text: text, Or: or}) }
 	}
+	many := strings.Fields("timeout " + strings.Repeat("nowhere ", 40) + "deadbeef")
 	for range r.IntN(3) {
 		pick(filter(letheql.Contains, "error"), filter(letheql.NotContains, "GET"), filter(letheql.Matches, "(?i)ERROR|timeout"), filter(letheql.Contains, "deadbeef"),
-			filter(letheql.Matches, `user=\w+.*rhost=[0-9.]+`), filter(letheql.NotMatches, "favicon|robots"), filter(letheql.Contains, "no such word"), filter(letheql.Contains, "trace_id=4bf92f3577b34da6a3ce929d0e0e4736"))
+			filter(letheql.Matches, `user=\w+.*rhost=[0-9.]+`), filter(letheql.NotMatches, "favicon|robots"), filter(letheql.Contains, "no such word"), filter(letheql.Contains, "no such word", many...), filter(letheql.NotContains, "GET", many...), filter(letheql.Contains, "trace_id=4bf92f3577b34da6a3ce929d0e0e4736"))
 	}
 	if r.IntN(2) == 0 {
 		s.Start = epoch.Add(time.Duration(r.IntN(3*3600)) * time.Second).UnixNano()

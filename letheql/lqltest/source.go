@@ -186,11 +186,11 @@ next:
 }
 
 func matcher(f letheql.LineFilter) (func([]byte) bool, error) {
-	switch f.Op {
-	case letheql.Contains:
-		return func(l []byte) bool { return bytes.Contains(l, []byte(f.Text)) }, nil
-	case letheql.NotContains:
-		return func(l []byte) bool { return !bytes.Contains(l, []byte(f.Text)) }, nil
+	if f.Op == letheql.Contains || f.Op == letheql.NotContains {
+		return func(l []byte) bool {
+			found := slices.ContainsFunc(f.Texts(), func(text string) bool { return bytes.Contains(l, []byte(text)) })
+			return found == (f.Op == letheql.Contains)
+		}, nil
 	}
 	re, err := regexp.Compile(f.Text)
 	if err != nil {

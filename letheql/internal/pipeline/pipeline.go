@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"lethe/internal/literals"
 	"lethe/internal/regex"
 )
 
@@ -51,41 +52,60 @@ type LineFilter struct {
 	// Texts are searched for, or RE2 expressions that need not match the whole line, or patterns that do. A line that holds one of them holds the
 	// filter.
 	Texts []string
-	lit   []byte
-	re    *regex.Expression
+	// lit is the text that is searched for, any are several; always: one of them is empty.
+	lit    []byte
+	any    *literals.Set
+	always bool
+	re     *regex.Expression
 }
 
 // NewLineFilter returns a filter. An expression that does not compile gives its index and why.
 func NewLineFilter(op string, texts ...string) (f *LineFilter, bad int, err error) {
-	f = &LineFilter{Op: op, Texts: texts, lit: []byte(texts[0])}
+	f = &LineFilter{Op: op, Texts: texts}
+	if op[1] == '=' {
+		f.literals()
+		return f, 0, nil
+	}
 	for i := range texts {
 		if _, err := f.expression(i); err != nil {
 			return nil, i, err
 		}
 	}
-	if op, text := f.Single(); op == "|~" || op == "!~" {
-		f.re, err = regex.Compile(text)
-	}
+	_, joined := f.Joined()
+	f.re, err = regex.Compile(joined[0])
 	return f, 0, err
+}
+
+// literals prepares the search for texts.
+func (f *LineFilter) literals() {
+	var lits [][]byte
+	for _, text := range f.Texts {
+		lits = append(lits, []byte(text))
+		f.always = f.always || text == ""
+	}
+	switch {
+	case f.always:
+	case len(lits) == 1:
+		f.lit = lits[0]
+	default:
+		f.any = literals.New(lits)
+	}
 }
 
 // expression is a text as an RE2 expression.
 func (f *LineFilter) expression(i int) (string, error) {
-	switch text := f.Texts[i]; f.Op[1] {
-	case '=':
-		return regexp.QuoteMeta(text), nil
-	case '>':
+	text := f.Texts[i]
+	if f.Op[1] == '>' {
 		return patternExpression(text)
-	default:
-		_, _, err := regex.Check(text)
-		return text, err
 	}
+	_, _, err := regex.Check(text)
+	return text, err
 }
 
-// Single returns the filter as one of a single text, by one of |= != |~ !~: several are an expression of alternatives.
-func (f *LineFilter) Single() (op, text string) {
-	if f.Op[1] == '=' && len(f.Texts) == 1 {
-		return f.Op, f.Texts[0]
+// Joined returns the filter as one by |= != with its texts, or by |~ !~ with a single one: several expressions become one of alternatives.
+func (f *LineFilter) Joined() (op string, texts []string) {
+	if f.Op[1] == '=' {
+		return f.Op, f.Texts
 	}
 	parts := make([]string, len(f.Texts))
 	for i := range f.Texts {
@@ -95,7 +115,7 @@ func (f *LineFilter) Single() (op, text string) {
 			parts[i] = "(?:" + parts[i] + ")"
 		}
 	}
-	return f.Op[:1] + "~", strings.Join(parts, "|")
+	return f.Op[:1] + "~", []string{strings.Join(parts, "|")}
 }
 
 // patternExpression is a pattern as an expression for the whole line: <_> stands for at least one character.
@@ -130,10 +150,13 @@ func (f *LineFilter) Labels() []string { return nil }
 // Process implements Stage.
 func (f *LineFilter) Process(e *Entry) bool {
 	var found bool
-	if f.re != nil {
+	switch {
+	case f.re != nil:
 		found = f.re.Match(e.ctx, e.Line)
-	} else {
-		found = bytes.Contains(e.Line, f.lit)
+	case f.any != nil:
+		found = f.any.In(e.Line)
+	default:
+		found = f.always || bytes.Contains(e.Line, f.lit)
 	}
 	return found == (f.Op[0] == '|')
 }

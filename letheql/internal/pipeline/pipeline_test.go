@@ -210,6 +210,32 @@ func TestLineFormatFails(t *testing.T) {
 	}
 }
 
+// Texts are texts, however many they are and whatever bytes they have.
+func TestFilterOfManyTexts(t *testing.T) {
+	var many []string
+	for i := range 900 {
+		many = append(many, fmt.Sprintf("text (%d", i))
+	}
+	for _, tc := range []struct {
+		texts []string
+		line  string
+		want  bool
+	}{
+		{many, "a text (899 b", true}, {many, "a text 899", false}, {many, "", false}, {append([]string{""}, many...), "", true},
+		{[]string{"\xff", "x"}, "a\xff", true}, {[]string{"\xff", "x"}, "\ufffd", false}, {[]string{""}, "", true}, {[]string{"b"}, "a", false},
+	} {
+		for op, want := range map[string]bool{"|=": tc.want, "!=": !tc.want} {
+			f, _, err := NewLineFilter(op, tc.texts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := f.Process(newEntry(tc.line)); got != want {
+				t.Errorf("%.40s keeps %q: %v", f, tc.line, got)
+			}
+		}
+	}
+}
+
 func TestConditions(t *testing.T) {
 	text := func(name, op, v string) Condition { return must[Condition](t)(MatchLabel(name, op, v)) }
 	number := func(name, op, v string) Condition { return must[Condition](t)(CompareLabel(name, op, v)) }
