@@ -46,6 +46,7 @@ func (m *metrics) countQueries(reg prometheus.Registerer) {
 		{"planned_bytes", "Bytes of the objects that queries planned to read.", func(s *letheql.Stats) int64 { return s.BytesPlanned }},
 		{"pruned_bytes", "Bytes of blocks and pages that bounds, labels or indexes left out.", func(s *letheql.Stats) int64 { return s.BytesPruned }},
 		{"gets", "Get requests to the store that queries made.", func(s *letheql.Stats) int64 { return s.Gets }},
+		{"hedges", "Get requests that queries sent again because the store was late to answer.", func(s *letheql.Stats) int64 { return s.Hedges }},
 		{"lists", "List requests to the store that queries made.", func(s *letheql.Stats) int64 { return s.Lists }},
 		{"fetched_bytes", "Bytes that queries fetched from the store.", func(s *letheql.Stats) int64 { return s.BytesFetched }},
 		{"cache_hits", "Parts of blocks that queries found in the cache.", func(s *letheql.Stats) int64 { return s.CacheHits }},

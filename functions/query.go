@@ -148,6 +148,7 @@ type stats struct {
 	Lists         int64   `json:"lists"`
 	Gets          int64   `json:"gets"`
 	BytesFetched  int64   `json:"bytesFetched"`
+	Hedges        int64   `json:"hedges"`
 	CacheHits     int64   `json:"cacheHits"`
 	LinesScanned  int64   `json:"linesScanned"`
 	LinesReturned int64   `json:"linesReturned"`
@@ -168,7 +169,7 @@ func statsOf(s *letheql.Stats) *stats {
 	return &stats{
 		Targets: s.Targets, Hours: s.Hours, Blocks: s.Blocks, BlocksPruned: s.BlocksPruned, RawObjects: s.RawObjects, RawBytes: s.RawBytes,
 		BytesPlanned: s.BytesPlanned, BytesPruned: s.BytesPruned, Pages: s.Pages, PagesPruned: s.PagesPruned, PagesRead: s.PagesRead,
-		Lists: s.Lists, Gets: s.Gets, BytesFetched: s.BytesFetched, CacheHits: s.CacheHits,
+		Lists: s.Lists, Gets: s.Gets, BytesFetched: s.BytesFetched, Hedges: s.Hedges, CacheHits: s.CacheHits,
 		LinesScanned: s.LinesScanned, LinesReturned: s.LinesReturned, BytesScanned: s.BytesScanned, IndexErrors: s.IndexErrors,
 		PlanSeconds: seconds(s.PlanNanos), RunSeconds: seconds(s.RunNanos), OpenSeconds: seconds(s.OpenNanos), RawSeconds: seconds(s.RawNanos),
 		FetchSeconds: seconds(s.FetchNanos), SearchSeconds: seconds(s.SearchNanos),

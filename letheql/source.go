@@ -133,6 +133,8 @@ type Stats struct {
 	Pages, PagesPruned, PagesRead int64
 	// Requests to the store, and bytes that came back.
 	Lists, Gets, BytesFetched int64
+	// Hedges are those of Gets that asked again for what was late.
+	Hedges int64
 	// CacheHits are tails, pages, sealed days and raw objects that were not fetched again.
 	CacheHits int64
 	// LinesScanned were decoded or searched; LinesReturned went out.

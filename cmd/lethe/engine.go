@@ -56,7 +56,7 @@ func (p *program) scanOptions() scan.Options {
 	return scan.Options{
 		Concurrency: q.Parallel.N, MaxBytes: int64(q.MaxBytes), Memory: ordered, TailCache: orNone(3 * eighth), PageCache: orNone(2 * eighth),
 		RawCache: orNone(2 * eighth), PlanCache: orNone(eighth),
-		Partial: bool(q.Partial), Now: p.now,
+		HedgeAfter: q.HedgeAfter.Std(), Partial: bool(q.Partial), Now: p.now,
 	}
 }
 

@@ -147,7 +147,8 @@ func (p *program) printStats(s *letheql.Stats) {
 	p.say("targets %d, hours %d, blocks %d (%d left out), pages %d (%d left out, %d read), raw objects %d (%s)\n",
 		s.Targets, s.Hours, s.Blocks, s.BlocksPruned, s.Pages, s.PagesPruned, s.PagesRead, s.RawObjects, bytesText(s.RawBytes))
 	p.say("bytes planned %s, left out %s\n", bytesText(s.BytesPlanned), bytesText(s.BytesPruned))
-	p.say("requests %d (%d lists, %d gets), fetched %s, cache hits %d\n", s.Lists+s.Gets, s.Lists, s.Gets, bytesText(s.BytesFetched), s.CacheHits)
+	p.say("requests %d (%d lists, %d gets, %d of them again), fetched %s, cache hits %d\n", s.Lists+s.Gets, s.Lists, s.Gets, s.Hedges, bytesText(s.BytesFetched),
+		s.CacheHits)
 	took := func(nanos int64) time.Duration { return time.Duration(nanos).Round(time.Microsecond) }
 	p.say("lines scanned %d (%s), returned %d\n", s.LinesScanned, bytesText(s.BytesScanned), s.LinesReturned)
 	p.say("plan %s, run %s: open %s, raw %s; added up over what ran at once: fetch %s, search %s\n",

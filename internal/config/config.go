@@ -53,6 +53,7 @@ type Query struct {
 	Queue        Int
 	QueueTimeout Duration
 	Parallel     Int
+	HedgeAfter   Duration
 	Partial      Bool
 }
 
@@ -137,7 +138,7 @@ func (c *Config) setDefaults() {
 		Limit: Int{N: 1000}, MaxLimit: Int{N: 100_000}, Timeout: Duration(20 * time.Second), IngestDelay: Duration(2 * time.Minute),
 		MaxLength: 64 << 10, MaxPoints: Int{N: 11_000, Min: 1}, MaxSeries: Int{N: 20_000, Min: 1},
 		MaxBytes: 64 << 30, MaxMemory: 64 << 20, Concurrency: Int{N: 8, Min: 1}, Queue: Int{N: 32}, QueueTimeout: Duration(5 * time.Second),
-		Parallel: Int{N: 8, Min: 1, Max: 256},
+		Parallel: Int{N: 8, Min: 1, Max: 256}, HedgeAfter: Duration(time.Second),
 	}
 	c.Cache = Cache{Size: 64 << 20}
 	c.Web = Web{

@@ -44,6 +44,7 @@ func (c *Config) queryTable() []*Setting {
 		{Key: "query.queue", Usage: "queries that may wait for their turn; others are refused at once", Value: &q.Queue},
 		{Key: "query.queue_timeout", Usage: "how long a query waits for its turn", Value: &q.QueueTimeout},
 		{Key: "query.parallel", Usage: "objects that a query reads at once", Value: &q.Parallel},
+		{Key: "query.hedge_after", Usage: "how long the store may take to begin an answer before a query asks again, one request in ten at most; 0 is never", Value: &q.HedgeAfter},
 		{Key: "query.partial", Usage: "answer without the objects that cannot be read, with a warning that names them", Value: &q.Partial},
 		{Key: "cache.size", Usage: "memory for parts of blocks that were read; 0 is none", Value: &c.Cache.Size},
 		{Key: "price.list", Usage: "price of 1,000 list requests, for explain", Value: &c.Price.List},

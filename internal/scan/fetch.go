@@ -73,7 +73,7 @@ func (q *query) tail(ctx context.Context, b *blockPlan) (*tail, error) {
 
 // get reads a range of a block.
 func (q *query) get(ctx context.Context, b *blockPlan, at objstore.Range) (data []byte, err error) {
-	rc, attrs, err := q.store.Get(ctx, b.Key, at)
+	rc, attrs, err := q.ask(ctx, b.Key, at)
 	if err != nil {
 		return nil, b.in.snap.Missing(ctx, q.store, fmt.Errorf("reading %s: %w", b.Key, err))
 	}

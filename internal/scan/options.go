@@ -51,6 +51,9 @@ type Options struct {
 	PlanCache int64
 	// MaxQueries is how many queries run at once; others wait for their turn or the end of their context. Default 0: no limit.
 	MaxQueries int
+	// HedgeAfter is how long the store may take to begin an answer to a get of a block before the same get is sent again and the faster one wins. The
+	// first get of a query may be, and one in ten. Default 0: never.
+	HedgeAfter time.Duration
 	// Plans is how often a query may be planned because objects were deleted meanwhile. Default 5.
 	Plans int
 	// Partial leaves out objects that cannot be read and names them in Stats.Skipped, instead of failing.
@@ -89,6 +92,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("%w: GetBytes %d is less than 64 KiB", ErrOptions, o.GetBytes)
 	case o.Memory < 1<<20:
 		return o, fmt.Errorf("%w: Memory %d is less than 1 MiB", ErrOptions, o.Memory)
+	case o.HedgeAfter < 0:
+		return o, fmt.Errorf("%w: HedgeAfter %s is negative", ErrOptions, o.HedgeAfter)
 	case o.MaxBytes < 0 || o.MaxQueries < 0 || o.Plans < 1:
 		return o, fmt.Errorf("%w: MaxBytes %d, MaxQueries %d or Plans %d is negative", ErrOptions, o.MaxBytes, o.MaxQueries, o.Plans)
 	}

@@ -86,10 +86,12 @@ func (w *world) merge(h layout.Hour) {
 	w.delete(old...)
 }
 
+func isBlock(key string) bool { return strings.HasSuffix(key, ".parquet") }
+
 // hook calls before for each get of a block.
 func hook(b objstore.Bucket, before func(ctx context.Context, key string)) objstore.Bucket {
 	return objtest.NewHooks(b, objtest.Hooks{Before: func(ctx context.Context, c objtest.Call) error {
-		if c.Op == objtest.GetOp && strings.HasSuffix(c.Key, ".parquet") {
+		if c.Op == objtest.GetOp && isBlock(c.Key) {
 			before(ctx, c.Key)
 		}
 		return nil

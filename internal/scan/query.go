@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,9 +40,11 @@ type query struct {
 	searched, hit atomic.Int64
 	aside         aside
 	skipped       skipList
-	started       time.Time
-	planned       time.Time
-	plans         int
+	// asking are the requests that may have lost a race.
+	asking  sync.WaitGroup
+	started time.Time
+	planned time.Time
+	plans   int
 }
 
 // counters are added to by many goroutines and written to Stats once.
@@ -84,6 +87,7 @@ func (s *Scanner) begin(ctx context.Context, sel letheql.Select) (*query, error)
 
 // end gives the turn to the next and adds what the query cost to stats, which may be nil.
 func (q *query) end(stats *letheql.Stats) {
+	q.asking.Wait()
 	if q.s.gate != nil {
 		q.s.gate.Release(1)
 	}
@@ -111,6 +115,7 @@ func (q *query) end(stats *letheql.Stats) {
 	stats.Lists += q.store.lists.Load()
 	stats.Gets += q.store.gets.Load()
 	stats.BytesFetched += q.store.bytes.Load()
+	stats.Hedges += q.store.hedges.Load()
 	stats.CacheHits += c.cacheHits.Load()
 	stats.LinesScanned += c.linesScanned.Load()
 	stats.LinesReturned += c.linesReturned.Load()
@@ -148,6 +153,8 @@ type counted struct {
 	r                  objstore.Reader
 	limit              int64
 	lists, gets, bytes atomic.Int64
+	// hedges are those of gets that were sent because an answer was late.
+	hedges atomic.Int64
 	// outlook says of a plan what it needs and what would cut it; nil before there is one.
 	outlook atomic.Pointer[string]
 }
