@@ -66,10 +66,10 @@ func newWorld(t *testing.T, o gen.Options) world {
 	reg := prometheus.NewRegistry()
 	h, err := functions.NewHandler(functions.Options{
 		StatusOptions: functions.StatusOptions{
-			Metrics: reg, Gatherer: reg, Log: slog.New(slog.DiscardHandler), Now: time.Now, MaxBody: 1 << 20,
+			Metrics: reg, Gatherer: reg, Log: slog.New(slog.DiscardHandler), Now: time.Now, MaxBody: 1 << 20, Concurrency: 4,
 			Ready: func(context.Context) error { return nil },
 		},
-		Engine: engine, Source: source, MaxLimit: 5000, DefaultLimit: 1000, MaxQuery: 64 << 10, Concurrency: 4,
+		Engine: engine, Source: source, MaxLimit: 5000, DefaultLimit: 1000, MaxQuery: 64 << 10,
 		Targets: func(context.Context) ([]functions.Target, error) { return nil, nil },
 	})
 	if err != nil {
