@@ -8,7 +8,7 @@ import (
 	"lethe/objstore"
 )
 
-// ErrMissing: the manifest names an object that is not there. It wraps ErrInvalid.
+// ErrMissing is the error of a manifest that names an object which is not there. It wraps ErrInvalid.
 var ErrMissing = fmt.Errorf("%w manifest: it names an object that is not there", ErrInvalid)
 
 // Missing finds out why an object that the manifest of the snapshot names, or one of its sealed days, was not found, as err says by wrapping
