@@ -29,7 +29,7 @@ var common = []string{"storage.bucket bucket", "cli.config config", "log.level",
 // querying are the flags of what runs queries.
 var querying = []string{
 	"query.timeout", "query.ingest_delay", "query.max_length", "query.max_points", "query.max_series", "query.max_range", "query.max_bytes",
-	"query.max_memory", "query.parallel", "query.hedge_after", "query.partial partial", "cache.size",
+	"query.max_memory", "query.parallel", "query.hedge_after", "query.partial partial", "cache.size", "cache.dir", "cache.dir_size",
 }
 
 // compacting are the flags of what compacts.

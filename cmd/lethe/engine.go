@@ -46,7 +46,11 @@ func (p *program) source(bucket objstore.Reader) (*scan.Scanner, error) {
 	if p.config.Query.MaxMemory < 1 {
 		return nil, usagef("query.max_memory must be more than 0: a query that may hold nothing finds nothing")
 	}
-	return scan.New(bucket, p.scanOptions())
+	o := p.scanOptions()
+	if err := p.cacheOnDisk(&o); err != nil {
+		return nil, err
+	}
+	return scan.New(bucket, o)
 }
 
 func (p *program) scanOptions() scan.Options {

@@ -57,9 +57,11 @@ type Query struct {
 	Partial      Bool
 }
 
-// Cache bounds the memory for parts of blocks.
+// Cache bounds the memory, and the space on disk, for parts of blocks.
 type Cache struct {
-	Size Size
+	Size    Size
+	Dir     Text
+	DirSize Size
 }
 
 // Web is what listens.
@@ -140,7 +142,7 @@ func (c *Config) setDefaults() {
 		MaxBytes: 64 << 30, MaxMemory: 64 << 20, Concurrency: Int{N: 8, Min: 1}, Queue: Int{N: 32}, QueueTimeout: Duration(5 * time.Second),
 		Parallel: Int{N: 8, Min: 1, Max: 256}, HedgeAfter: Duration(time.Second),
 	}
-	c.Cache = Cache{Size: 64 << 20}
+	c.Cache = Cache{Size: 64 << 20, DirSize: 1 << 30}
 	c.Web = Web{
 		ListenAddress: ":6060", MaxBody: 1 << 20, ReadTimeout: Duration(15 * time.Second), WriteTimeout: Duration(10 * time.Minute),
 		IdleTimeout: Duration(2 * time.Minute), GracePeriod: Duration(15 * time.Second),

@@ -47,6 +47,8 @@ func (c *Config) queryTable() []*Setting {
 		{Key: "query.hedge_after", Usage: "how long the store may take to begin an answer before a query asks again, one request in ten at most; 0 is never", Value: &q.HedgeAfter},
 		{Key: "query.partial", Usage: "answer without the objects that cannot be read, with a warning that names them", Value: &q.Partial},
 		{Key: "cache.size", Usage: "memory for parts of blocks that were read; 0 is none", Value: &c.Cache.Size},
+		{Key: "cache.dir", Usage: "folder for parts of blocks that were read, which processes may share and anybody may delete; empty is none", Value: &c.Cache.Dir},
+		{Key: "cache.dir_size", Usage: "bytes of files in cache.dir, at least 64MiB", Value: &c.Cache.DirSize},
 		{Key: "price.list", Usage: "price of 1,000 list requests, for explain", Value: &c.Price.List},
 		{Key: "price.get", Usage: "price of 1,000 get requests, for explain", Value: &c.Price.Get},
 		{Key: "price.gb", Usage: "price of a GB that leaves the store, for explain", Value: &c.Price.GB},

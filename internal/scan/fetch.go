@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -26,6 +27,8 @@ type part struct {
 	key  pageKey
 	at   objstore.Range
 	data []byte
+	// fetched: data comes from the store, and from no cache.
+	fetched bool
 }
 
 // tail is an opened block.
@@ -33,6 +36,8 @@ type tail struct {
 	*block.File
 	// body is the whole object, where it is so small that it was got at once; else nil.
 	body []byte
+	// unkept: body comes from the store, and was not given to Options.Disk yet.
+	unkept atomic.Bool
 }
 
 // wholeBytes is the size up to which a block is got as a whole.
@@ -49,9 +54,12 @@ func (q *query) tail(ctx context.Context, b *blockPlan) (*tail, error) {
 	if whole {
 		at = objstore.Range{Length: b.Size}
 	}
-	data, err := q.get(ctx, b, at)
-	if err != nil {
-		return nil, err
+	data, kept := q.fromDisk(tailName(b.Key), at.Length)
+	if !kept {
+		var err error
+		if data, err = q.get(ctx, b, at); err != nil {
+			return nil, err
+		}
 	}
 	f, err := block.OpenTail(b.in.target, data, b.Size)
 	if err != nil {
@@ -64,8 +72,12 @@ func (q *query) tail(ctx context.Context, b *blockPlan) (*tail, error) {
 		q.count.indexErrors.Add(1)
 	}
 	t := &tail{File: f}
-	if whole {
+	switch {
+	case whole:
 		t.body = data
+		t.unkept.Store(!kept)
+	case !kept:
+		q.toDisk(tailName(b.Key), data)
 	}
 	q.s.tails.Add(b.Key, t, f.MemBytes())
 	return t, nil
@@ -103,7 +115,12 @@ func (q *query) fetch(ctx context.Context, b *openBlock, parts []*part) error {
 			continue
 		}
 		if data, ok := q.aside.take(p.key); ok {
+			p.data, p.fetched = data, true
+			continue
+		}
+		if data, ok := q.fromDisk(p.key.diskName(), p.at.Length); ok {
 			p.data = data
+			q.remember(p)
 			continue
 		}
 		missing = append(missing, p)
@@ -130,11 +147,17 @@ func (q *query) fetchGroup(ctx context.Context, b *openBlock, group []*part) err
 			// A copy: the part would keep the whole answer in memory, gaps and all, for as long as it waits for its turn or is cached.
 			p.data = slices.Clone(p.data)
 		}
-		if q.s.opts.PageCache > 0 {
-			q.s.pages.Add(p.key, p.data, p.at.Length)
-		}
+		p.fetched = true
+		q.remember(p)
 	}
 	return nil
+}
+
+// remember keeps a part in memory for later queries.
+func (q *query) remember(p *part) {
+	if q.s.opts.PageCache > 0 {
+		q.s.pages.Add(p.key, p.data, p.at.Length)
+	}
 }
 
 // coalesce sorts parts by their place and groups those that lie at most gap apart, in groups of at most size bytes (or of one part).

@@ -87,7 +87,11 @@ func (q *query) runJob(ctx context.Context, j *job, within func(*pageRef) span, 
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	return h.finish(ctx)
+	if err := h.finish(ctx); err != nil {
+		return err
+	}
+	q.keep(j)
+	return nil
 }
 
 const (

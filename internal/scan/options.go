@@ -49,6 +49,9 @@ type Options struct {
 	TailCache, PageCache, RawCache int64
 	// PlanCache is how many bytes of manifests and sealed days are kept, half of it each. Default 32 MiB; negative means none.
 	PlanCache int64
+	// Disk keeps tails and pages for other processes; nil means none. DiskBytes is how many bytes a query may give to it.
+	Disk      Disk
+	DiskBytes int64
 	// MaxQueries is how many queries run at once; others wait for their turn or the end of their context. Default 0: no limit.
 	MaxQueries int
 	// HedgeAfter is how long the store may take to begin an answer to a get of a block before the same get is sent again and the faster one wins. The

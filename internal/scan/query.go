@@ -40,6 +40,8 @@ type query struct {
 	searched, hit atomic.Int64
 	aside         aside
 	skipped       skipList
+	// kept are the bytes that were given to Options.Disk.
+	kept atomic.Int64
 	// asking are the requests that may have lost a race.
 	asking  sync.WaitGroup
 	started time.Time

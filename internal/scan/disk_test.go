@@ -1,0 +1,134 @@
+package scan_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"lethe/internal/block"
+	"lethe/internal/catalog"
+	"lethe/internal/record"
+	"lethe/internal/scan"
+	"lethe/letheql"
+)
+
+// folder is a Disk in memory.
+type folder struct {
+	mu    sync.Mutex
+	parts map[string][]byte
+	bytes int64
+}
+
+func (f *folder) Get(name string) ([]byte, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b, ok := f.parts[name]
+	return b, ok
+}
+
+func (f *folder) Put(name string, data []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.parts == nil {
+		f.parts = map[string][]byte{}
+	}
+	f.parts[name] = data
+	f.bytes += int64(len(data))
+}
+
+// wideBlock has a block that is too large to be got at once.
+func wideBlock(t *testing.T) *world {
+	w := newWorld(t)
+	w.block = block.Options{}
+	random := rand.New(rand.NewPCG(1, 1))
+	rows := make([]record.Row, 12_000)
+	for i := range rows {
+		rows[i] = row(i/10, fmt.Sprintf("line %d %x %x %x", i, random.Uint64(), random.Uint64(), random.Uint64()))
+	}
+	w.compact([]rawObject{w.put(podDefault, rows)})
+	return w
+}
+
+// TestDiskOutlivesAScanner: what one scanner has got, another one does not ask the store for.
+func TestDiskOutlivesAScanner(t *testing.T) {
+	some := all()
+	some.Filters = []letheql.LineFilter{{Op: letheql.Contains, Text: "line 17"}}
+	for i, w := range []*world{longBlock(t), wideBlock(t), wideBlock(t)} {
+		sel := []letheql.Select{all(), all(), some}[i]
+		disk, want := &folder{}, texts(sel, w.naive(sel))
+		for i := range 2 {
+			var stats letheql.Stats
+			got, err := collect(t.Context(), newScanner(t, w.bucket, scan.Options{Disk: disk, DiskBytes: 1 << 30}), sel, &stats)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := diff(got, want); d != "" {
+				t.Error(d)
+			}
+			if again := i > 0; again && (stats.Gets != 1 || stats.CacheHits == 0) {
+				t.Errorf("the store was asked %d times again, where the manifest is enough; %d hits", stats.Gets, stats.CacheHits)
+			}
+		}
+	}
+}
+
+func TestAPartOfAnotherLengthIsNotTaken(t *testing.T) {
+	w := wideBlock(t)
+	disk := &folder{}
+	for range 2 {
+		got, err := collect(t.Context(), newScanner(t, w.bucket, scan.Options{Disk: disk, DiskBytes: 1 << 30}), all(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := diff(got, texts(all(), w.naive(all()))); d != "" {
+			t.Error(d)
+		}
+		for name, b := range disk.parts {
+			disk.parts[name] = b[:len(b)-1]
+		}
+	}
+}
+
+func TestAQueryFillsItsShareOfTheDisk(t *testing.T) {
+	w := wideBlock(t)
+	whole, bounded := &folder{}, &folder{}
+	for _, d := range []*folder{whole, bounded} {
+		most := int64(1 << 30)
+		if d == bounded {
+			most = whole.bytes / 2
+		}
+		if _, err := collect(t.Context(), newScanner(t, w.bucket, scan.Options{Disk: d, DiskBytes: most}), all(), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if bounded.bytes == 0 || bounded.bytes > whole.bytes/2 {
+		t.Errorf("%d bytes of %d were kept", bounded.bytes, whole.bytes)
+	}
+}
+
+// TestNothingDamagedGoesToTheDisk: a page that cannot be decoded is not kept.
+func TestNothingDamagedGoesToTheDisk(t *testing.T) {
+	for _, w := range []*world{longBlock(t), wideBlock(t)} {
+		disk := &folder{}
+		var size int64
+		w.manifest(func(m *catalog.Manifest) {
+			size = m.Blocks[0].Size
+			w.change(m.Blocks[0].Key, func(b []byte) []byte {
+				for i := range int(m.Blocks[0].Size - m.Blocks[0].Tail) {
+					b[i] ^= 0x55
+				}
+				return b
+			})
+		})
+		if _, err := collect(t.Context(), newScanner(t, w.bucket, scan.Options{Disk: disk, DiskBytes: 1 << 30}), all(), nil); err == nil {
+			t.Fatal("no error")
+		}
+		for name := range disk.parts {
+			if !strings.HasSuffix(name, " tail") || int64(len(disk.parts[name])) == size {
+				t.Errorf("%s was kept", name)
+			}
+		}
+	}
+}
