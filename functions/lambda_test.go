@@ -225,6 +225,19 @@ func TestStreaming(t *testing.T) {
 	}
 }
 
+// A stream to HEAD has what the answer's head says, and no body.
+func TestStreamingHead(t *testing.T) {
+	e := event("/api/v1/query", "query=x")
+	e.RequestContext.HTTP.Method = http.MethodHead
+	res, err := functions.Streaming(handler(t, logs(50_000, nil)))(t.Context(), e)
+	if err != nil || res.StatusCode != http.StatusOK || res.Headers["Content-Type"] != "application/json" {
+		t.Fatalf("%+v %v", res, err)
+	}
+	if body, err := io.ReadAll(res.Body); err != nil || len(body) > 0 {
+		t.Errorf("%d bytes, %v", len(body), err)
+	}
+}
+
 func TestQueriesStopBeforeTheInvocationIsKilled(t *testing.T) {
 	e := &engine{answer: func(ctx context.Context, _ letheql.Request) (*letheql.Result, error) {
 		<-ctx.Done()

@@ -23,7 +23,7 @@ func Streaming(h http.Handler) func(context.Context, events.APIGatewayV2HTTPRequ
 			return &events.LambdaFunctionURLStreamingResponse{StatusCode: http.StatusBadRequest, Body: strings.NewReader(err.Error())}, nil
 		}
 		body, w := io.Pipe()
-		s := &stream{header: http.Header{}, w: w, begun: make(chan struct{})}
+		s := &stream{header: http.Header{}, w: w, begun: make(chan struct{}), headOnly: r.Method == http.MethodHead}
 		go func() {
 			defer cancel()
 			s.serve(h, r)
@@ -37,6 +37,8 @@ func Streaming(h http.Handler) func(context.Context, events.APIGatewayV2HTTPRequ
 type stream struct {
 	header http.Header
 	w      *io.PipeWriter
+	// headOnly: the request asks for no body, and handlers leave it to the server not to send one.
+	headOnly bool
 	// begun is closed when status and sent are there.
 	begun  chan struct{}
 	status int
@@ -54,6 +56,9 @@ func (s *stream) WriteHeader(status int) {
 
 func (s *stream) Write(p []byte) (int, error) {
 	s.WriteHeader(http.StatusOK)
+	if s.headOnly {
+		return len(p), nil
+	}
 	return s.w.Write(p)
 }
 
