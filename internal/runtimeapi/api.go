@@ -121,13 +121,18 @@ func (a *API) take(w http.ResponseWriter, r *http.Request) {
 	reply := Reply{Failed: kind == "error", Header: r.Header}
 	reply.Body, reply.Err = io.ReadAll(r.Body)
 	reply.Trailer, reply.Took = r.Trailer, a.now().Sub(i.begun)
-	streams := r.Header.Get("Lambda-Runtime-Function-Response-Mode") == "streaming"
-	if reply.TooLarge = !streams && len(reply.Body) > MaxResponse; reply.TooLarge {
+	if reply.TooLarge = !streams(r.Header) && len(reply.Body) > MaxResponse; reply.TooLarge {
 		http.Error(w, `{"errorType":"RequestEntityTooLarge"}`, http.StatusRequestEntityTooLarge)
 	} else {
 		w.WriteHeader(http.StatusAccepted)
 	}
 	i.reply <- reply
+}
+
+// streams reports whether a response streams. The guide wants a header of its own for that, which AWS's library for Go does not send: there the
+// content type tells it.
+func streams(h http.Header) bool {
+	return h.Get("Lambda-Runtime-Function-Response-Mode") == "streaming" || h.Get("Content-Type") == "application/vnd.awslambda.http-integration-response"
 }
 
 func (a *API) initError(w http.ResponseWriter, r *http.Request) {
