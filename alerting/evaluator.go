@@ -133,8 +133,12 @@ func (s *Summary) add(o Summary) {
 // Run evaluates the groups that are due at the scheduled time and tells the notifier. A group that fails does not keep others from
 // being evaluated; the error joins what went wrong with groups and with notifications. Errors of single rules are in the state, in
 // the log and in the metrics. When ctx ends, groups that have not been swapped are left as they were. Where ctx has a deadline, evaluating
-// ends some time before it, so that what was found can still be told.
+// ends some time before it, so that what was found can still be told. A scheduled time that is more than five minutes ahead of the clock is
+// refused with ErrEarly: with it in the states, nothing would be evaluated until then.
 func (e *Evaluator) Run(ctx context.Context, scheduled time.Time) (Summary, error) {
+	if ahead := scheduled.Sub(e.opts.Now()); ahead > maxAhead {
+		return Summary{}, fmt.Errorf("%w by %s: %s", ErrEarly, ahead.Round(time.Second), scheduled.Format(time.RFC3339))
+	}
 	evaluating, cancel := e.beforeDelivery(ctx)
 	defer cancel()
 	var total Summary

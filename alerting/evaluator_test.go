@@ -323,3 +323,19 @@ func TestStateAheadOfTheClock(t *testing.T) {
 	}
 	e.run(t, w, 24*60+1)
 }
+
+// An event of a time that is still to come changes nothing: with its time in the state, no later event would be evaluated until then.
+func TestEventsFromTheFuture(t *testing.T) {
+	w := newWorld()
+	e := w.evaluator(t, nil, logRule("r"))
+	e.run(t, w, 0)
+	if sum, err := e.Run(t.Context(), w.now.Add(maxAhead+time.Second)); !errors.Is(err, ErrEarly) || sum != (Summary{}) {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	w.put(1, line(0.5, "a"))
+	e.run(t, w, 1)
+	e.run(t, w, 3)
+	if d := cmp.Diff(map[string]int{"r a": 1}, e.lines); d != "" {
+		t.Error(d)
+	}
+}

@@ -18,12 +18,14 @@ import (
 // Version of the state's format that this code writes. It reads this one; a newer one is refused.
 const Version = 1
 
-// Errors of a state that cannot be used.
+// Errors of a state, or of a scheduled time, that cannot be used.
 var (
 	// ErrNewer: a newer Lethe has written the state.
 	ErrNewer = errors.New("the alert state was written by a newer version of Lethe; upgrade this one")
 	// ErrAhead: the group was last evaluated at a time that is still to come. One clock is wrong, and until that time nothing would be evaluated.
 	ErrAhead = errors.New("the group was evaluated at a time that is ahead of this clock")
+	// ErrEarly: an evaluation was asked for at a time that is still to come.
+	ErrEarly = errors.New("the scheduled time is ahead of this clock")
 	// ErrDamaged: the state is not what this package writes.
 	ErrDamaged = errors.New("the alert state is damaged")
 )
