@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,6 +62,8 @@ type peer struct {
 	http    *http.Client
 	timeout time.Duration
 	relabel []*relabel.Config
+	// hidden is the query of the URL where its token comes from, for errors of connecting show it.
+	hidden string
 }
 
 // New returns a client. Errors wrap ErrConfig.
@@ -86,7 +89,7 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 		for _, u := range urls {
-			c.peers = append(c.peers, &peer{u, hc, time.Duration(e.Timeout), e.AlertRelabelConfigs})
+			c.peers = append(c.peers, &peer{u, hc, time.Duration(e.Timeout), e.AlertRelabelConfigs, e.tokenQuery()})
 			// Who takes the increase of a counter sees its first step only where it began at 0.
 			m.sent.WithLabelValues(u)
 			m.failed.WithLabelValues(u)
@@ -253,7 +256,7 @@ func (c *Client) try(ctx context.Context, p *peer, body []byte) error {
 	req.Header.Set("User-Agent", "lethe")
 	res, err := p.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("post alerts: %w", err)
+		return fmt.Errorf("post alerts: %w", p.hide(err))
 	}
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err := errors.Join(err, res.Body.Close()); err != nil {
@@ -266,6 +269,14 @@ func (c *Client) try(ctx context.Context, p *peer, body []byte) error {
 		return fmt.Errorf("%w: %s answered %s: %s", ErrRefused, p.url, res.Status, answer)
 	}
 	return fmt.Errorf("post alerts: %s answered %s: %s", p.url, res.Status, answer)
+}
+
+// hide returns an error without what is not to be shown.
+func (p *peer) hide(err error) error {
+	if p.hidden == "" || !strings.Contains(err.Error(), p.hidden) {
+		return err
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), p.hidden, "…"))
 }
 
 type metrics struct{ sent, failed *prometheus.CounterVec }

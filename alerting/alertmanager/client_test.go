@@ -293,3 +293,22 @@ func TestNoSecretInLog(t *testing.T) {
 		t.Errorf("log %q, error %v", log.String(), err)
 	}
 }
+
+// A key in the query of the URL that gives tokens does not come out where that cannot be reached.
+func TestTokenURLIsNotShown(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	c, err := ParseConfig(fmt.Appendf(nil, `
+alertmanagers:
+- oauth2: {client_id: a, client_secret: planted, token_url: '%s/token?policy=x&key=planted'}
+  static_configs: [{targets: ['%s']}]
+`, gone.URL, strings.TrimPrefix(gone.URL, "http://")), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond) // one try
+	defer cancel()
+	if _, err := client(t, c).Notify(ctx, alertsOf("a")); err == nil || strings.Contains(err.Error(), "planted") || !strings.Contains(err.Error(), "/token?…") {
+		t.Error(err)
+	}
+}

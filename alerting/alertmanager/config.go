@@ -181,6 +181,15 @@ func (e *Endpoints) urls() ([]string, error) {
 	return out, nil
 }
 
+// tokenQuery returns the query of the URL of OAuth 2.0, or "".
+func (e *Endpoints) tokenQuery() string {
+	if e.HTTPClientConfig.OAuth2 == nil {
+		return ""
+	}
+	_, query, _ := strings.Cut(e.HTTPClientConfig.OAuth2.TokenURL, "?")
+	return query
+}
+
 func validRelabeling(cs []*relabel.Config) error {
 	for i, c := range cs {
 		if c == nil {
