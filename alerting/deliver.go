@@ -43,7 +43,7 @@ func (e *Evaluator) remembered(g *group, scheduled time.Time) *run {
 	if !ok || scheduled.Sub(k.evaluated) > maxRemind {
 		return nil
 	}
-	return &run{g: g, scheduled: scheduled, state: &State{Rules: k.rules}, reminder: true}
+	return &run{g: g, scheduled: scheduled, state: &State{Evaluated: k.evaluated, Rules: k.rules}, reminder: true}
 }
 
 // place of an alert in a state.

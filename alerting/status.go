@@ -79,7 +79,7 @@ func groupStatus(s *State) GroupStatus {
 }
 
 // Status reads the states of the evaluator's groups. Where one cannot be read, or this process could not evaluate the group, the health
-// of its rules is err.
+// of its rules is err, and their alerts are those that Alertmanagers are reminded of.
 func (e *Evaluator) Status(ctx context.Context) *Status {
 	groups := e.current()
 	states := make([]*State, len(groups))
@@ -92,8 +92,11 @@ func (e *Evaluator) stateOf(ctx context.Context, g *group) *State {
 	s, err := e.read(ctx, g)
 	if err == nil {
 		err = e.faultSince(g, s.Evaluated)
+	} else if r := e.remembered(g, e.opts.Now()); r != nil {
+		s = r.state
 	}
 	now := *s
+	now.File, now.Group = g.File, g.Name
 	now.Interval, now.Limit, now.Rules = e.interval(g).Seconds(), g.Limit, nil
 	for i := range g.Rules {
 		rs := s.rule(g.keys[i])

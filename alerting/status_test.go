@@ -73,9 +73,16 @@ func TestStatusWhenTheStoreIsDown(t *testing.T) {
 	if s := e.Status(t.Context()).Groups[0].Rules[0]; s.Health != HealthOK || s.LastError != "" {
 		t.Errorf("after a run that could: %+v", s)
 	}
+	w.put(1, line(0.5, "a"))
+	e.run(t, w, 3)
 	w.hook = func(string) error { return errInjected }
-	if s := e.Status(t.Context()).Groups[0].Rules[0]; s.Health != HealthErr {
+	s := e.Status(t.Context())
+	if g := s.Groups[0]; g.Rules[0].Health != HealthErr || g.Name == "" || !g.LastEvaluation.Equal(at(3)) || len(s.Alerts()) != 1 || s.Alerts()[0].State != Firing {
 		t.Errorf("while the store is down: %+v", s)
+	}
+	w.now = at(3 + maxRemind.Minutes() + 1)
+	if s := e.Status(t.Context()); s.Groups[0].Rules[0].Health != HealthErr || len(s.Alerts()) != 0 {
+		t.Errorf("while the store is down for long: %+v", s)
 	}
 }
 
