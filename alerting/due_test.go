@@ -2,6 +2,7 @@ package alerting
 
 import (
 	"context"
+	"iter"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/promql"
 
 	"lethe/alerting/rulefile"
+	"lethe/internal/record"
 	"lethe/letheql"
 )
 
@@ -64,6 +66,37 @@ func TestMetricRulesLookBack(t *testing.T) {
 		e.run(t, w, 10)
 		if len(a.times) != 1 || !a.times[0].Equal(tc.want) {
 			t.Errorf("offset %v: evaluated for %v, want %v", tc.offset, a.times, tc.want)
+		}
+	}
+}
+
+// slow is an engine that takes a second for each query of lines.
+type slow struct {
+	Engine
+	w *world
+}
+
+func (s slow) Lines(ctx context.Context, src letheql.Source, query string, start, end int64) iter.Seq2[record.Row, error] {
+	s.w.now = s.w.now.Add(time.Second)
+	return s.Engine.Lines(ctx, src, query, start, end)
+}
+
+// The time of a log rule's evaluation is that of counting its lines: one query for its window, and one for what came late.
+func TestLogRulesTakeTheTimeOfTheirLines(t *testing.T) {
+	w := newWorld()
+	e := w.evaluator(t, nil, logRule("r"))
+	e.opts.Engine = slow{e.opts.Engine, w}
+	e.run(t, w, 0)
+	for min, late := range []int{1: 0, 2: 1} {
+		if min == 0 {
+			continue
+		}
+		if late > 0 {
+			w.put(0, line(-1.5, "late"))
+		}
+		e.run(t, w, float64(min))
+		if s := e.Status(t.Context()).Groups[0]; s.EvaluationTime != float64(1+late) || s.Rules[0].EvaluationTime != s.EvaluationTime {
+			t.Errorf("minute %d: %vs, %vs", min, s.EvaluationTime, s.Rules[0].EvaluationTime)
 		}
 	}
 }

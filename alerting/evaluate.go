@@ -102,7 +102,11 @@ func (e *Evaluator) rule(ctx context.Context, r *run, i int, c *counter, x *expa
 	begun := e.opts.Now()
 	prev := r.state.rule(key)
 	alerts, err := e.alerts(ctx, r, rule, c, x, prev.Alerts)
-	rs := RuleState{Key: key, Rule: infoOf(rule), Health: HealthOK, Evaluated: r.scheduled, Seconds: e.opts.Now().Sub(begun).Seconds(), Alerts: alerts}
+	took := e.opts.Now().Sub(begun)
+	if c != nil { // its lines were counted before
+		took += c.took
+	}
+	rs := RuleState{Key: key, Rule: infoOf(rule), Health: HealthOK, Evaluated: r.scheduled, Seconds: took.Seconds(), Alerts: alerts}
 	if err != nil {
 		rs.Health, rs.Error, rs.Alerts = HealthErr, bounded(err.Error(), maxLine), prev.Alerts
 	}

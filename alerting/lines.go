@@ -7,12 +7,14 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
 	"lethe/alerting/rulefile"
 	"lethe/internal/layout"
 	"lethe/internal/record"
+	"lethe/letheql"
 )
 
 // lateBatch is how many bytes of late lines are evaluated at a time.
@@ -24,8 +26,9 @@ type counter struct {
 	kind layout.Kind
 	max  int
 	by   map[seriesKey]*sample
-	// err has ended the counting.
-	err error
+	// err has ended the counting, took is how long it has taken.
+	err  error
+	took time.Duration
 }
 
 // seriesKey is namespace, pod and container, or node and process.
@@ -96,7 +99,14 @@ func (e *Evaluator) countWindow(ctx context.Context, c *counter, v View, through
 	if through >= end {
 		return nil
 	}
-	for row, err := range e.opts.Engine.Lines(ctx, v.Window(), c.rule.Expr, through+1, end) {
+	return e.count(ctx, c, v.Window(), through+1, end)
+}
+
+// count adds the lines of a source from start to end, both included.
+func (e *Evaluator) count(ctx context.Context, c *counter, src letheql.Source, start, end int64) error {
+	begun := e.opts.Now()
+	defer func() { c.took += e.opts.Now().Sub(begun) }()
+	for row, err := range e.opts.Engine.Lines(ctx, src, c.rule.Expr, start, end) {
 		if err != nil {
 			return err
 		}
@@ -134,7 +144,7 @@ func (e *Evaluator) countBatches(ctx context.Context, cs []*counter, rows iter.S
 		defer batch.Reset()
 		for _, c := range cs {
 			if c.err == nil && !batch.empty() {
-				c.err = e.countBatch(ctx, c, batch)
+				c.err = e.count(ctx, c, batch, batch.first, batch.last)
 			}
 			if err := ctx.Err(); err != nil {
 				return err
@@ -155,16 +165,4 @@ func (e *Evaluator) countBatches(ctx context.Context, cs []*counter, rows iter.S
 		}
 	}
 	return flush()
-}
-
-func (e *Evaluator) countBatch(ctx context.Context, c *counter, batch *Memory) error {
-	for row, err := range e.opts.Engine.Lines(ctx, batch, c.rule.Expr, batch.first, batch.last) {
-		if err != nil {
-			return err
-		}
-		if err := c.add(&row); err != nil {
-			return err
-		}
-	}
-	return nil
 }
