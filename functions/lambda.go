@@ -51,12 +51,12 @@ func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, at.Add(-stopBefore))
 }
 
-// errFormat: the event is that of an API Gateway in the older format, in which nothing stands where it is looked for.
-var errFormat = errors.New("the event has the payload format 1.0; set the integration's payload format to 2.0")
+// errFormat: the event is no request in the format 2.0, as that of a REST API, of a load balancer or of a schedule: nothing stands where it is looked for.
+var errFormat = errors.New("the event is none of a Function URL or of an HTTP API with the payload format 2.0; set the integration's payload format to 2.0")
 
 // requestOf turns an event into a request. The stage of an API Gateway is no part of the path.
 func requestOf(ctx context.Context, e *events.APIGatewayV2HTTPRequest) (*http.Request, error) {
-	if e.Version == "1.0" {
+	if e.Version == "1.0" || e.RequestContext.HTTP.Method == "" {
 		return nil, errFormat
 	}
 	var body io.Reader = strings.NewReader(e.Body)
