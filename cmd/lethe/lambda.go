@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,10 +52,35 @@ func (p *program) underRuntime(ctx context.Context) error {
 func (p *program) function(ctx context.Context, name string) error {
 	h, err := p.functionHandler(ctx, name)
 	if err != nil {
-		return err
+		return errors.Join(err, p.reportInit(ctx, err))
 	}
 	lambda.StartWithOptions(h, lambda.WithContext(ctx))
 	return nil
+}
+
+// initTimeout bounds the report of a function that cannot start. The platform that takes it is on the same machine.
+const initTimeout = 2 * time.Second
+
+// reportInit tells the platform why a function cannot start, so that who invokes it learns it too.
+func (p *program) reportInit(ctx context.Context, cause error) error {
+	ctx, cancel := context.WithTimeout(ctx, initTimeout)
+	defer cancel()
+	body, err := json.Marshal(map[string]string{"errorType": "Lethe.Init", "errorMessage": cause.Error()})
+	if err != nil {
+		return err
+	}
+	api, _ := p.lookupEnv(runtimeVariable)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+api+"/2018-06-01/runtime/init/error", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Lambda-Runtime-Function-Error-Type", "Lethe.Init")
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req) // no proxy leads there
+	if err != nil {
+		return err
+	}
+	return res.Body.Close()
 }
 
 func (p *program) functionHandler(ctx context.Context, name string) (any, error) {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -209,5 +211,29 @@ func TestAlertFunction(t *testing.T) {
 	// Rules are evaluated at the event's time, never at the clock.
 	if r := f.invoke(`{}`); !r.Failed || !strings.Contains(string(r.Body), "no time") {
 		t.Errorf("%v %s", r.Failed, r.Body)
+	}
+}
+
+// A function that cannot start says why to the platform, and ends.
+func TestFunctionThatCannotStart(t *testing.T) {
+	for name, env := range map[string][]string{
+		"there is no function": {"LETHE_FUNCTION=querry"},
+		"no rules":             {"LETHE_FUNCTION=alert"},
+		"bcrypt":               {"LETHE_FUNCTION=query", "LETHE_WEB_CONFIG_BASE64=" + base64.StdEncoding.EncodeToString([]byte("basic_auth_users: {ann: "+plantedShort+"}"))},
+	} {
+		f, err := runtimeapi.Start(t.Context(), runtimeapi.Options{Binary: binary(t), Now: time.Now, Env: append(env, "LETHE_BUCKET=file://"+t.TempDir())})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = f.Invoke(t.Context(), []byte(`{}`), time.Minute); !errors.Is(err, runtimeapi.ErrInit) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+		leaks(t, name, fmt.Sprint(err))
+		if _, err = f.Invoke(t.Context(), []byte(`{}`), time.Minute); err == nil || !strings.Contains(err.Error(), "the process has ended") {
+			t.Errorf("%s: the process goes on: %v", name, err)
+		}
+		if _, err := f.Stop(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -75,6 +75,11 @@ func (a *API) Invoke(ctx context.Context, event []byte, left time.Duration) (Rep
 	case err := <-a.broken:
 		return Reply{}, err
 	case <-ctx.Done():
+		select {
+		case err := <-a.broken: // which is why nobody asks
+			return Reply{}, err
+		default:
+		}
 		return Reply{}, fmt.Errorf("nobody asks for an event: %w", ctx.Err())
 	}
 	select {

@@ -76,7 +76,7 @@ func (f *Function) Invoke(ctx context.Context, event []byte, left time.Duration)
 		}
 	}()
 	r, err := f.api.Invoke(ctx, event, left)
-	if err != nil && context.Cause(ctx) != nil {
+	if err != nil && context.Cause(ctx) != nil && !errors.Is(err, ErrInit) {
 		err = context.Cause(ctx)
 	}
 	return r, err
