@@ -15,6 +15,8 @@ import (
 // in the store, so every process answers the same, whichever evaluates.
 type Status struct {
 	Groups []GroupStatus `json:"groups"`
+	// Next is the token of the first group that a Page has left out.
+	Next string `json:"groupNextToken,omitempty"`
 	// Warnings of the process that answers, as of rule files that it cannot use.
 	Warnings []string `json:"-"`
 }
@@ -177,6 +179,8 @@ func (s *Status) Alerts() []AlertStatus {
 type StatusFilter struct {
 	// Rules, Groups and Files are names, any of which may be that of a rule, group or file; none is all.
 	Rules, Groups, Files []string
+	// Matchers are for the labels that a rule sets, templates as they are written: all of one of the sets must match. No set is all rules.
+	Matchers [][]*labels.Matcher
 	// Record asks for recording rules, of which there are none.
 	Record bool
 	// ExcludeAlerts leaves out the alerts.
@@ -193,7 +197,7 @@ func (s *Status) Filter(f StatusFilter) *Status {
 		}
 		rules := []RuleStatus{}
 		for _, r := range g.Rules {
-			if !has(f.Rules, r.Name) {
+			if !has(f.Rules, r.Name) || !anyMatches(f.Matchers, r.RuleInfo.Labels) {
 				continue
 			}
 			if f.ExcludeAlerts {
@@ -210,3 +214,29 @@ func (s *Status) Filter(f StatusFilter) *Status {
 	})
 	return out
 }
+
+func anyMatches(sets [][]*labels.Matcher, ls map[string]string) bool {
+	return len(sets) == 0 || slices.ContainsFunc(sets, func(set []*labels.Matcher) bool {
+		return !slices.ContainsFunc(set, func(m *labels.Matcher) bool { return !m.Matches(ls[m.Name]) })
+	})
+}
+
+// Page returns at most limit groups (1 or more), from the one on that a token names, and the token of the one behind them; an empty token is the first
+// group. It is false where no group has the token, as after a change of the rules.
+func (s *Status) Page(limit int, token string) (*Status, bool) {
+	groups := s.Groups
+	if token != "" {
+		i := slices.IndexFunc(groups, func(g GroupStatus) bool { return g.token() == token })
+		if i < 0 {
+			return nil, false
+		}
+		groups = groups[i:]
+	}
+	out := &Status{Groups: groups, Warnings: s.Warnings}
+	if len(groups) > limit {
+		out.Groups, out.Next = groups[:limit], groups[limit].token()
+	}
+	return out, true
+}
+
+func (g *GroupStatus) token() string { return StateHash(g.File, g.Name) }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"lethe/alerting/rulefile"
 )
@@ -88,8 +89,8 @@ func TestStatusWhenTheStoreIsDown(t *testing.T) {
 
 func TestStatusFilter(t *testing.T) {
 	s := &Status{Groups: []GroupStatus{
-		{File: "b.yml", Name: "g", Rules: []RuleStatus{{RuleInfo: RuleInfo{Name: "X"}, Alerts: make([]AlertStatus, 2)}, {RuleInfo: RuleInfo{Name: "Y"}}}},
-		{File: "a.yml", Name: "g", Rules: []RuleStatus{{RuleInfo: RuleInfo{Name: "Z"}}}},
+		{File: "b.yml", Name: "g", Rules: []RuleStatus{{RuleInfo: RuleInfo{Name: "X", Labels: map[string]string{"severity": "page"}}, Alerts: make([]AlertStatus, 2)}, {RuleInfo: RuleInfo{Name: "Y"}}}},
+		{File: "a.yml", Name: "g", Rules: []RuleStatus{{RuleInfo: RuleInfo{Name: "Z", Labels: map[string]string{"team": "shop"}}}}},
 	}}
 	for _, tt := range []struct {
 		name   string
@@ -100,6 +101,11 @@ func TestStatusFilter(t *testing.T) {
 		{"by rule", StatusFilter{Rules: []string{"X", "Z"}}, "a.yml:Z b.yml:X "},
 		{"by file", StatusFilter{Files: []string{"a.yml"}}, "a.yml:Z "},
 		{"by group", StatusFilter{Groups: []string{"other"}}, ""},
+		{"by labels", StatusFilter{Matchers: [][]*labels.Matcher{{labels.MustNewMatcher(labels.MatchEqual, "severity", "page")}}}, "b.yml:X "},
+		{"without a label", StatusFilter{Matchers: [][]*labels.Matcher{{labels.MustNewMatcher(labels.MatchNotEqual, "severity", "page")}}}, "a.yml:Z b.yml:Y "},
+		{"by one or the other", StatusFilter{Matchers: [][]*labels.Matcher{
+			{labels.MustNewMatcher(labels.MatchEqual, "severity", "page")}, {labels.MustNewMatcher(labels.MatchEqual, "team", "shop")},
+		}}, "a.yml:Z b.yml:X "},
 		{"recording rules", StatusFilter{Record: true}, ""},
 	} {
 		got := ""
@@ -117,5 +123,34 @@ func TestStatusFilter(t *testing.T) {
 	}
 	if n := len(s.Filter(StatusFilter{ExcludeAlerts: true}).Alerts()); n != 0 {
 		t.Errorf("%d alerts although none were asked for", n)
+	}
+}
+
+func TestStatusPages(t *testing.T) {
+	s := &Status{Warnings: []string{"w"}}
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		s.Groups = append(s.Groups, GroupStatus{File: "f.yml", Name: name})
+	}
+	for limit, want := range map[int]string{1: "a|b|c|d|e|", 2: "ab|cd|e|", 5: "abcde|", 6: "abcde|"} {
+		got, token := "", ""
+		for {
+			page, ok := s.Page(limit, token)
+			if !ok || len(page.Warnings) != 1 {
+				t.Fatalf("%d: %+v, %v", limit, page, ok)
+			}
+			for _, g := range page.Groups {
+				got += g.Name
+			}
+			got += "|"
+			if token = page.Next; token == "" {
+				break
+			}
+		}
+		if got != want {
+			t.Errorf("%d a page: %s, want %s", limit, got, want)
+		}
+	}
+	if _, ok := s.Page(2, "other"); ok {
+		t.Error("a page of a group that there is not")
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+
 	"lethe/alerting"
 )
 
@@ -24,12 +27,53 @@ func (h *handler) rules(w http.ResponseWriter, r *http.Request, f form) error {
 			return badRequestf("exclude_alerts is true or false, not %q", text)
 		}
 	}
+	var err error
+	if filter.Matchers, err = parseLabels(f.all("match[]")); err != nil {
+		return err
+	}
+	limit, err := groupLimit(f)
+	if err != nil {
+		return err
+	}
 	s, err := h.status(r, f)
 	if err != nil {
 		return err
 	}
-	writeData(w, r, s.Filter(filter), s.Warnings...)
+	s = s.Filter(filter)
+	if limit > 0 {
+		page, ok := s.Page(limit, f.text("group_next_token"))
+		if !ok {
+			return badRequestf("invalid parameter \"group_next_token\": there is no such group; the rules may have changed")
+		}
+		s = page
+	}
+	writeData(w, r, s, s.Warnings...)
 	return nil
+}
+
+// parseLabels reads selectors of labels, as {severity="critical"}.
+func parseLabels(texts []string) ([][]*labels.Matcher, error) {
+	sets, err := parser.NewParser(parser.Options{}).ParseMetricSelectors(texts)
+	if err != nil {
+		return nil, badRequestf("invalid parameter \"match[]\": %v", err)
+	}
+	return sets, nil
+}
+
+// groupLimit is how many groups the request asks for at most; 0 is all.
+func groupLimit(f form) (int, error) {
+	text := f.text("group_limit")
+	if text == "" {
+		if f.text("group_next_token") != "" {
+			return 0, badRequestf("invalid parameter \"group_next_token\": it needs a group_limit")
+		}
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, badRequestf("invalid parameter \"group_limit\": %q is no number greater than 0", text)
+	}
+	return n, nil
 }
 
 // alerts answers for all pending and firing alerts, as Prometheus does.

@@ -23,7 +23,7 @@ func TestRules(t *testing.T) {
 	}
 	at := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 	states := []*alerting.State{{File: "a.yml", Group: "g", Evaluated: at, Interval: 60, Rules: []alerting.RuleState{
-		{Rule: alerting.RuleInfo{Name: "X", Query: "pod{}"}, Health: alerting.HealthOK, Evaluated: at, Alerts: []alerting.Alert{
+		{Rule: alerting.RuleInfo{Name: "X", Query: "pod{}", Labels: map[string]string{"severity": "page"}}, Health: alerting.HealthOK, Evaluated: at, Alerts: []alerting.Alert{
 			{Labels: labels.FromStrings("alertname", "X"), Phase: alerting.Firing, Value: 3, ActiveAt: at},
 		}},
 		{Rule: alerting.RuleInfo{Name: "Y", Query: "pod{}"}, Health: alerting.HealthErr, Error: "broken", Evaluated: at},
@@ -42,6 +42,13 @@ func TestRules(t *testing.T) {
 		{"/api/v1/rules?type=alert&rule_name[]=Y", 200, `"name":"Y"`, `"name":"X"`},
 		{"/api/v1/rules?rule_group[]=other", 200, `"groups":[]`, "X"},
 		{"/api/v1/rules?file[]=a.yml&exclude_alerts=true", 200, `"alerts":[]`, `"activeAt"`},
+		{"/api/v1/rules?match[]=%7Bseverity=%22page%22%7D", 200, `"name":"X"`, `"name":"Y"`},
+		{"/api/v1/rules?match[]=%7Bseverity=", 400, `invalid parameter \"match[]\"`, ""},
+		{"/api/v1/rules?group_limit=1", 200, `"name":"X"`, "groupNextToken"},
+		{"/api/v1/rules?group_limit=1&group_next_token=" + alerting.StateHash("a.yml", "g"), 200, `"name":"X"`, "groupNextToken"},
+		{"/api/v1/rules?group_limit=1&group_next_token=x", 400, "group_next_token", ""},
+		{"/api/v1/rules?group_next_token=x", 400, "group_limit", ""},
+		{"/api/v1/rules?group_limit=0", 400, "group_limit", ""},
 		{"/api/v1/rules?type=record", 200, `"groups":[]`, "X"},
 		{"/api/v1/rules?type=all", 400, `"errorType":"bad_data"`, ""},
 		{"/api/v1/rules?exclude_alerts=maybe", 400, `"errorType":"bad_data"`, ""},
