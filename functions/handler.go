@@ -112,6 +112,7 @@ func (h *handler) with(e endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f, err := parseForm(r, h.o.Now())
 		if err == nil {
+			noteOf(r.Context()).query = f.values.Get("query") // of a request that is refused, too
 			err = e(w, r, f)
 		}
 		if err != nil {

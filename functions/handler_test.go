@@ -231,6 +231,8 @@ func TestGateRefusesWhatItCannotHold(t *testing.T) {
 	}}
 	o := options(e)
 	o.Concurrency, o.Queue, o.Patience = 1, 0, 3*time.Second
+	var log bytes.Buffer
+	o.Log = slog.New(slog.NewTextHandler(&log, nil))
 	s := serve(t, o)
 	done := make(chan int)
 	go func() {
@@ -249,6 +251,15 @@ func TestGateRefusesWhatItCannotHold(t *testing.T) {
 	go func() { <-inside }()
 	if status, _, _ := get(t, s, query); status != http.StatusOK {
 		t.Error("the gate stays closed:", status)
+	}
+	s.Close()
+	for line := range strings.Lines(log.String()) {
+		if !strings.Contains(line, "query=") {
+			t.Errorf("no query in the access log: %s", line)
+		}
+	}
+	if !strings.Contains(log.String(), "status=429") {
+		t.Error(log.String())
 	}
 }
 

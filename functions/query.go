@@ -48,7 +48,6 @@ func (h *handler) queryRange(w http.ResponseWriter, r *http.Request, f form) err
 func (h *handler) run(w http.ResponseWriter, r *http.Request, f form, q letheql.Request) error {
 	q.Query, q.Now = f.values.Get("query"), f.now
 	n := noteOf(r.Context())
-	n.query = q.Query
 	a := answer{ranged: !q.End.IsZero(), limit: h.o.DefaultLimit}
 	var err error
 	if q.Limit, err = h.limit(f); err != nil {
