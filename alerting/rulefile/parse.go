@@ -8,6 +8,8 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -44,7 +46,7 @@ func Parse(name string, body []byte, check CheckFunc) (*File, error) {
 			break
 		}
 		if err != nil {
-			r.errs = append(r.errs, &Error{File: name, Err: err})
+			r.errs = append(r.errs, syntaxError(name, err))
 			break
 		}
 		for _, n := range doc.Content {
@@ -60,6 +62,18 @@ func Parse(name string, body []byte, check CheckFunc) (*File, error) {
 		return nil, errors.Join(joined...)
 	}
 	return f, nil
+}
+
+// syntaxError takes the line out of an error of the YAML parser, which knows no column.
+func syntaxError(name string, err error) *Error {
+	e := &Error{File: name, Err: err}
+	if rest, ok := strings.CutPrefix(err.Error(), "yaml: line "); ok {
+		line, text, _ := strings.Cut(rest, ": ")
+		if n, aerr := strconv.Atoi(line); aerr == nil {
+			e.Line, e.Err = n, errors.New("yaml: "+text)
+		}
+	}
+	return e
 }
 
 func (r *reader) document(f *File, n *yaml.Node) {

@@ -21,6 +21,7 @@ package rulefile
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -114,18 +115,21 @@ type CheckFunc func(expr string) (Query, error)
 // Error is a fault of a rule file.
 type Error struct {
 	File string
-	// Line and Col count from 1; 0 where the YAML parser knows none.
+	// Line and Col count from 1; 0 where the YAML parser knows none, as it knows no column of what is no YAML.
 	Line, Col int
 	// Where names the group and the rule, or is empty.
 	Where string
 	Err   error
 }
 
-// Error returns "file:line:col: where: message".
+// Error returns "file:line:col: where: message", without what is not known.
 func (e *Error) Error() string {
 	pos := e.File
 	if e.Line > 0 {
-		pos = fmt.Sprintf("%s:%d:%d", e.File, e.Line, e.Col)
+		pos += ":" + strconv.Itoa(e.Line)
+	}
+	if e.Col > 0 {
+		pos += ":" + strconv.Itoa(e.Col)
 	}
 	if e.Where != "" {
 		return fmt.Sprintf("%s: %s: %v", pos, e.Where, e.Err)
