@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -180,7 +181,7 @@ func (p *program) answer(ctx context.Context, l net.Listener, h http.Handler) er
 	w := &p.config.Web
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: w.ReadTimeout.Std(), ReadTimeout: w.ReadTimeout.Std(), WriteTimeout: w.WriteTimeout.Std(),
-		IdleTimeout: w.IdleTimeout.Std(), MaxHeaderBytes: maxHeader,
+		IdleTimeout: w.IdleTimeout.Std(), MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
 	}
 	file := string(w.ConfigFile)
 	done := make(chan error, 1)

@@ -212,6 +212,8 @@ func TestServeWithCertificatesAndPasswords(t *testing.T) {
 	if status, _ := fetchAs(t, http.DefaultClient, "http://"+s.addr+"/-/healthy", "ann:right"); status != http.StatusBadRequest {
 		t.Errorf("without TLS: %d", status)
 	}
+	// What the server has to say of connections stands in the log as everything else does.
+	awaitText(t, s.out, `level=WARN msg="http: TLS handshake error`)
 }
 
 // fetchAs returns status 0 where there is no answer.
