@@ -9,8 +9,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -62,8 +62,8 @@ type peer struct {
 	http    *http.Client
 	timeout time.Duration
 	relabel []*relabel.Config
-	// hidden is the query of the URL where its token comes from, for errors of connecting show it.
-	hidden string
+	// tokenQuery is that of the URL where its token comes from: errors of connecting show it.
+	tokenQuery string
 }
 
 // New returns a client. Errors wrap ErrConfig.
@@ -248,6 +248,9 @@ func (c *Client) post(ctx context.Context, p *peer, batch []postable) error {
 func (c *Client) try(ctx context.Context, p *peer, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
+	s := &secrets{}
+	s.add(p.tokenQuery)
+	ctx = httptrace.WithClientTrace(ctx, s.trace())
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("post alerts: %w", err)
@@ -256,9 +259,10 @@ func (c *Client) try(ctx context.Context, p *peer, body []byte) error {
 	req.Header.Set("User-Agent", "lethe")
 	res, err := p.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("post alerts: %w", p.hide(err))
+		return fmt.Errorf("post alerts: %w", s.quiet(err))
 	}
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	answer := s.hide(string(body))
 	if err := errors.Join(err, res.Body.Close()); err != nil {
 		return fmt.Errorf("post alerts to %s: read the answer: %w", p.url, err)
 	}
@@ -269,14 +273,6 @@ func (c *Client) try(ctx context.Context, p *peer, body []byte) error {
 		return fmt.Errorf("%w: %s answered %s: %s", ErrRefused, p.url, res.Status, answer)
 	}
 	return fmt.Errorf("post alerts: %s answered %s: %s", p.url, res.Status, answer)
-}
-
-// hide returns an error without what is not to be shown.
-func (p *peer) hide(err error) error {
-	if p.hidden == "" || !strings.Contains(err.Error(), p.hidden) {
-		return err
-	}
-	return errors.New(strings.ReplaceAll(err.Error(), p.hidden, "…"))
 }
 
 type metrics struct{ sent, failed *prometheus.CounterVec }

@@ -306,9 +306,41 @@ alertmanagers:
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond) // one try
-	defer cancel()
-	if _, err := client(t, c).Notify(ctx, alertsOf("a")); err == nil || strings.Contains(err.Error(), "planted") || !strings.Contains(err.Error(), "/token?…") {
+	cl := client(t, c)
+	if err := cl.try(t.Context(), cl.peers[0], []byte("[]")); err == nil || strings.Contains(err.Error(), "planted") || !strings.Contains(err.Error(), "/token?…") {
 		t.Error(err)
+	}
+}
+
+// What a request has sent does not come out where the answer quotes it, wherever it was configured.
+func TestAnswersThatQuoteSecrets(t *testing.T) {
+	for _, status := range []int{http.StatusBadRequest, http.StatusInternalServerError} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(status)
+			_, password, _ := r.BasicAuth()
+			if _, err := fmt.Fprintf(w, "read this: %v %s", r.Header, password); err != nil {
+				t.Error(err)
+			}
+		}))
+		t.Cleanup(s.Close)
+		dir := t.TempDir()
+		for name, text := range map[string]string{"password": "planted: one", "token": "planted-token"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, how := range []string{
+			"basic_auth: {username: ann, password_file: password}", "authorization: {credentials_file: token}", "http_headers: {X-Key: {secrets: [planted-key]}}",
+		} {
+			c, err := ParseConfig(fmt.Appendf(nil, "alertmanagers:\n- %s\n  static_configs: [{targets: ['%s']}]\n", how, strings.TrimPrefix(s.URL, "http://")), dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cl := client(t, c)
+			err = cl.try(t.Context(), cl.peers[0], []byte("[]"))
+			if text := fmt.Sprint(err); !strings.Contains(text, "read this") || strings.Contains(text, "planted") || strings.Contains(text, "YW5uOn") {
+				t.Errorf("%s, %d: %v", how, status, err)
+			}
+		}
 	}
 }

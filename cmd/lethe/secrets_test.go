@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -63,9 +62,10 @@ func refusingStore(t *testing.T) string {
 // refusingAlertmanager answers with the credentials that it was sent.
 func refusingAlertmanager(t *testing.T, status int) string {
 	t.Helper()
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
-		if _, err := io.WriteString(w, "no"); err != nil {
+		_, password, _ := r.BasicAuth()
+		if _, err := fmt.Fprintf(w, "%v is not %q", r.Header, password); err != nil {
 			t.Error(err)
 		}
 	}))
