@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -300,6 +301,40 @@ func TestRetentionSizeIsFourFifthsOfTheVolume(t *testing.T) {
 		}
 		if !strings.Contains(out, want+"\n") {
 			t.Errorf("%s: no %s", set, want)
+		}
+	}
+}
+
+// TestGracesFollowTheTimeout: what a query may still read is not deleted, however long the chart lets a query take, and the compactor starts with
+// the graces that it is given.
+func TestGracesFollowTheTimeout(t *testing.T) {
+	bin := commandtest.Build(t)
+	for sets, want := range map[string][]string{
+		"query.timeout=20s": {"--query.timeout=20s"},
+		"query.timeout=3m":  {"--query.timeout=3m", "--compactor.grace=390s"},
+		"query.timeout=12m": {"--query.timeout=12m", "--compactor.grace=1470s", "--compactor.raw_grace=1470s"},
+		"query.timeout=12m,compactor.extraArgs={--compactor.grace=30m},compactor.extraEnv[0].name=LETHE_COMPACTOR_RAW_GRACE,compactor.extraEnv[0].value=40m": {
+			"--query.timeout=12m", "--compactor.grace=30m"},
+	} {
+		c := find[*batchv1.CronJob](t, objects(t, sets), "-compactor").Spec.JobTemplate.Spec.Template.Spec.Containers[0]
+		var got []string
+		for _, a := range c.Args {
+			if strings.HasPrefix(a, "--query.timeout") || strings.Contains(a, "grace") {
+				got = append(got, a)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", sets, got, want)
+		}
+		cmd := exec.CommandContext(t.Context(), string(bin), append([]string{"--bucket", "file://" + t.TempDir()}, c.Args...)...)
+		cmd.Env = os.Environ()
+		for _, e := range c.Env {
+			if e.ValueFrom == nil && e.Name != "LETHE_BUCKET" {
+				cmd.Env = append(cmd.Env, e.Name+"="+e.Value)
+			}
+		}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", sets, err, out)
 		}
 	}
 }
