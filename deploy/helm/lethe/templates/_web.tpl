@@ -41,7 +41,8 @@ livenessProbe:
 {{- end }}
 {{- end -}}
 
-{{/* Who may reach the pods of a component: include "lethe.web.networkPolicy" (dict "root" $ "component" "query") */}}
+{{/* Who may reach the pods of a component: include "lethe.web.networkPolicy" (dict "root" $ "component" "query" "outside" false). Outside says that
+clients come by addresses that no pod has. */}}
 {{- define "lethe.web.networkPolicy" -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -56,6 +57,7 @@ spec:
   ingress:
     - ports:
         - {protocol: TCP, port: http}
+      {{- if or .root.Values.query.networkPolicy.from (not .outside) }}
       from:
         {{- with .root.Values.query.networkPolicy.from }}
         {{- toYaml . | nindent 8 }}
@@ -67,6 +69,7 @@ spec:
         {{- else }}
         - namespaceSelector: {}
         {{- end }}
+      {{- end }}
 {{- end -}}
 
 {{/* How Prometheus's operator has such a port scraped. */}}
