@@ -21,6 +21,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
 	"lethe/internal/commandtest"
@@ -87,11 +88,14 @@ func renderNow(t *testing.T, sets ...string) (string, error) {
 	t.Helper()
 	commandtest.Watch(t, "lethe")
 	commandtest.Watch(t, "../rules")
-	args := []string{"template", "demo", "lethe", "--namespace", "logs"}
+	return run(t, "LETHE_TEST_HELM", append([]string{"template", "demo", "lethe", "--namespace", "logs"}, setFlags(sets)...)...)
+}
+
+func setFlags(sets []string) (args []string) {
 	for _, s := range sets {
 		args = append(args, "--set", s)
 	}
-	return run(t, "LETHE_TEST_HELM", args...)
+	return args
 }
 
 // docs decodes every rendered manifest strictly into its API type. Types of other projects' CRDs stay maps.
@@ -211,6 +215,16 @@ func TestValuesThatAreRefused(t *testing.T) {
 		"query.replica=3":                                                "replica",
 		"compactor.mode=job":                                             "compactor",
 		"s3.endpoint=https://s3:1":                                       "endpoint",
+		"s3.endpoint=s3:1&insecure=true":                                 "endpoint",
+		"s3.region=a&insecure=true":                                      "region",
+		"s3.region=":                                                     "region",
+		"s3.prefix=a//b":                                                 "s3.prefix \"a//b\" has a segment that is empty",
+		"s3.prefix=a/../b":                                               "which keys of the bucket cannot have",
+		"s3.prefix=.lethe/a":                                             "which keys of the bucket cannot have",
+		"s3.prefix=a%d":                                                  "prefix",
+		"s3.caSecret=a,s3.caConfigMap=b":                                 "s3.caSecret and s3.caConfigMap are both given",
+		"fullnameOverride=My_Name":                                       "fullnameOverride",
+		`commonLabels.app\.kubernetes\.io/name=x`:                        "commonLabels has app.kubernetes.io/name",
 		"retention.time=forever":                                         "retention",
 		"image.digest=latest":                                            "digest",
 		"minio.persistence.size=50GB":                                    "size",
@@ -218,7 +232,8 @@ func TestValuesThatAreRefused(t *testing.T) {
 		"query.ingress.enabled=true":                                     "query.ingress.hosts is empty",
 		"alert.alertmanagers={am:9093}":                                  "alertmanagers",
 		"alert.alertmanagers={https://me:secret@am.example.com}":         "LETHE_ALERTING_ALERTMANAGERS",
-		"alert.rules.mine=groups: []":                                    "rules",
+		"alert.rules.mine=groups: []":                                    "at '/alert/rules': additional properties 'mine' not allowed",
+		"venti.dashboards.mine=title":                                    "at '/venti/dashboards': additional properties 'mine' not allowed",
 		"alert.readyMadeRules=false":                                     "there is nothing to evaluate",
 		"venti.enabled=true,venti.queryTimeout=20s":                      "venti.queryTimeout 20s must be more than query.timeout 20s",
 		"venti.enabled=true,query.timeout=1m30s":                         "venti.queryTimeout 30s must be more than query.timeout 1m30s",
@@ -336,5 +351,45 @@ func TestGracesFollowTheTimeout(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", sets, err, out)
 		}
+	}
+}
+
+// TestNames renders releases of names that a Service, a CronJob or a second release in the namespace could not have as they are.
+func TestNames(t *testing.T) {
+	commandtest.Watch(t, "lethe")
+	long := strings.Repeat("release-", 6)
+	seen := map[string]string{}
+	for _, release := range []string{"a", "my.release", long + "one", long + "two"} {
+		out, err := run(t, "LETHE_TEST_HELM", append([]string{"template", release, "lethe", "--namespace", "logs"}, setFlags(matrix["all on"][:len(matrix["all on"])-1])...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range docs(t, out) {
+			named, ok := d.(interface{ GetName() string })
+			if !ok {
+				continue // a map, of a type that the tests do not know
+			}
+			kind, name := fmt.Sprintf("%T", d), named.GetName()
+			limit := validation.DNS1123SubdomainMaxLength
+			errs := validation.IsDNS1123Subdomain(name)
+			switch d.(type) {
+			case *corev1.Service:
+				errs = validation.IsDNS1035Label(name)
+			case *batchv1.CronJob:
+				limit = 52
+			case *batchv1.Job, *appsv1.Deployment, *appsv1.StatefulSet, *corev1.Pod:
+				limit = validation.DNS1123LabelMaxLength
+			}
+			if len(errs) > 0 || len(name) > limit {
+				t.Errorf("%s: %s %s: %v", release, kind, name, errs)
+			}
+			if other, ok := seen[kind+name]; ok && other != release {
+				t.Errorf("%s and %s both have a %s %s", other, release, kind, name)
+			}
+			seen[kind+name] = release
+		}
+	}
+	if _, err := run(t, "LETHE_TEST_HELM", "template", "1st", "lethe"); err == nil || !strings.Contains(err.Error(), "give fullnameOverride") {
+		t.Errorf("a name that begins with a digit: %v", err)
 	}
 }

@@ -1,5 +1,14 @@
+{{/* Prefix of all names, of 40 characters at most. A longer release name ends in a digest, lest two of them have one prefix; a Service's name has no dots. */}}
 {{- define "lethe.fullname" -}}
-{{- default .Release.Name .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- $name := default .Release.Name .Values.fullnameOverride | replace "." "-" -}}
+{{- if regexMatch "^[0-9]" $name -}}
+{{- fail (printf "the release name %q begins with a digit, as the name of a Service must not: give fullnameOverride" .Release.Name) -}}
+{{- end -}}
+{{- if gt (len $name) 40 -}}
+{{ $name | trunc 31 | trimSuffix "-" }}-{{ $name | sha256sum | trunc 8 }}
+{{- else -}}
+{{ $name }}
+{{- end -}}
 {{- end -}}
 
 {{/* Labels of an object: include "lethe.labels" (dict "root" $ "component" "query") */}}
@@ -10,6 +19,11 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 app.kubernetes.io/part-of: lethe
 {{ include "lethe.selector" . }}
 {{- with .root.Values.commonLabels }}
+{{- range $key, $_ := . -}}
+{{- if regexMatch "^(app\\.kubernetes\\.io/(name|instance|component|version|managed-by|part-of)|helm\\.sh/chart)$" $key -}}
+{{- fail (printf "commonLabels has %s, which the chart sets itself" $key) -}}
+{{- end -}}
+{{- end }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
@@ -51,7 +65,11 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
 {{- define "lethe.prefix" -}}
-{{- .Values.s3.prefix | trimAll "/" -}}
+{{- $prefix := .Values.s3.prefix | trimAll "/" -}}
+{{- if regexMatch "(^|/)(\\.|\\.\\.|\\.lethe|)(/|$)" (default "x" $prefix) -}}
+{{- fail (printf "s3.prefix %q has a segment that is empty, \".\", \"..\" or \".lethe\", which keys of the bucket cannot have" .Values.s3.prefix) -}}
+{{- end -}}
+{{ $prefix }}
 {{- end -}}
 
 {{/* The prefix with a slash behind it, or nothing. */}}
@@ -66,6 +84,9 @@ s3://{{ .Values.s3.bucket }}{{ with include "lethe.prefix" . }}/{{ . }}{{ end }}
 {{- end -}}
 
 {{- define "lethe.hasCA" -}}
+{{- if and .Values.s3.caSecret .Values.s3.caConfigMap -}}
+{{- fail "s3.caSecret and s3.caConfigMap are both given: one of them has the certificates, so leave the other empty" -}}
+{{- end -}}
 {{- if or .Values.s3.caSecret .Values.s3.caConfigMap -}}true{{- end -}}
 {{- end -}}
 
