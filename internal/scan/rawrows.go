@@ -3,7 +3,7 @@ package scan
 import (
 	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"math"
 	"slices"
 	"sync"
@@ -24,7 +24,7 @@ type rawRows struct {
 	src    rawSource
 	held   *atomic.Int64
 	budget int64
-	// strict makes it an error to take more than the budget.
+	// strict makes it errFull to take more than the budget.
 	strict bool
 	mine   int64
 	rows   rows
@@ -73,14 +73,17 @@ func (q *query) readRaw(ctx context.Context, p *plan) ([]*pending, error) {
 	return out, nil
 }
 
-// loadRaw reads the rows of raw objects again, those within a span of time.
-func (q *query) loadRaw(ctx context.Context, work []*pending, within func(*pending) span) error {
+// errFull tells that the rows of a window do not fit.
+var errFull = errors.New("the lines of a window do not fit")
+
+// loadRaw reads the rows of raw objects again, those within a span of time. It fails with errFull where they take more than so many bytes.
+func (q *query) loadRaw(ctx context.Context, work []*pending, within func(*pending) span, room int64) error {
 	var held atomic.Int64
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(q.s.opts.rawReaders())
 	for _, p := range work {
 		g.Go(func() error {
-			r := &rawRows{q: q, src: *p.raw, held: &held, budget: 2 * q.s.opts.Memory, strict: true}
+			r := &rawRows{q: q, src: *p.raw, held: &held, budget: room, strict: true}
 			err := q.readObject(gctx, r.src, within(p), r)
 			p.rows = &r.rows
 			return q.excuse(r.src.object().Key, err)
@@ -109,8 +112,7 @@ func (r *rawRows) row(row *record.Row, s series, place uint32) error {
 	r.mine += size
 	if r.held.Add(size) > r.budget || len(r.rows.logs) > math.MaxInt32 {
 		if r.strict {
-			return fmt.Errorf("%w: the matching lines of one moment that are not compacted yet take more than %d bytes: compact them, or ask "+
-				"for more labels or a limit", letheql.ErrLimit, r.budget)
+			return errFull
 		}
 		r.held.Add(-r.mine)
 		r.rows, r.mine, r.gaveUp = rows{}, 0, true

@@ -182,6 +182,39 @@ func TestMoreThanMemory(t *testing.T) {
 	}
 }
 
+// TestManyLinesInAShortTime: raw lines that stand together, in an object that reaches far, are read in as many windows as they need. Those of one moment
+// must fit into memory, and no more than that.
+func TestManyLinesInAShortTime(t *testing.T) {
+	const memory = 1 << 20
+	w := newWorld(t)
+	crowd := func(at, n int, apart time.Duration) {
+		rows := []record.Row{row(0, "first"), row(7200, "last")}
+		for i := range n {
+			r := row(at, fmt.Sprintf("%d %s", i, strings.Repeat("x", 10_000)))
+			r.Time += int64(i) * int64(apart)
+			rows = append(rows, r)
+		}
+		w.put(podDefault, rows)
+	}
+	crowd(1800, 250, time.Microsecond)
+	crowd(3600, 80, 0)
+	sc := newScanner(t, w.bucket, scan.Options{Memory: memory})
+	s := all()
+	got, err := collect(t.Context(), sc, s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := diff(got, texts(s, w.naive(s))); d != "" {
+		t.Error(d)
+	}
+	w = newWorld(t)
+	crowd(5400, 120, 0)
+	sc = newScanner(t, w.bucket, scan.Options{Memory: memory})
+	if _, err := collect(t.Context(), sc, all(), nil); !errors.Is(err, letheql.ErrLimit) || !strings.Contains(err.Error(), "lines of one moment") {
+		t.Errorf("1.2 MB of one moment in 1 MiB: %v", err)
+	}
+}
+
 func visitEquals(t *testing.T, sc *scan.Scanner, s letheql.Select, want []string) {
 	t.Helper()
 	s.NeedSize = true

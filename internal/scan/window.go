@@ -3,6 +3,8 @@ package scan
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"math"
 	"slices"
 
@@ -77,6 +79,10 @@ type slicer struct {
 	grown float64
 	// selected and matched count rows, for the share of rows that match.
 	selected, matched int64
+	// reach is how long the next window may be, 0 for any length: one before had more rows than memory holds.
+	reach uint64
+	// out is how many bytes the rows of the last window take that are not kept: they are going out while the next is loaded.
+	out int64
 }
 
 const (
@@ -100,8 +106,8 @@ func (s *slicer) group(ctx context.Context, blocks []*openBlock, a, b int64) err
 	slices.SortStableFunc(pages, func(x, y *pending) int { return cmp.Compare(x.lo, y.lo) })
 	for !s.enough() {
 		pages = slices.DeleteFunc(pages, func(p *pending) bool { return p.done })
-		end := s.end(pages, a, b)
-		if err := s.window(ctx, pages, a, end); err != nil {
+		end, err := s.window(ctx, pages, a, s.end(pages, a, b))
+		if err != nil {
 			return err
 		}
 		if end == b {
@@ -116,6 +122,9 @@ func (s *slicer) group(ctx context.Context, blocks []*openBlock, a, b int64) err
 
 // end chooses the end of the window that begins at a: the farthest at which the rows are estimated to fit.
 func (s *slicer) end(pages []*pending, a, b int64) int64 {
+	if s.reach > 0 && uint64(b)-uint64(a) > s.reach {
+		b = a + int64(s.reach)
+	}
 	text, rows := s.target()
 	fits := func(end int64) bool {
 		var t, n float64
@@ -183,21 +192,35 @@ func (s *slicer) selectivity() float64 {
 	return min(1, max(0.01, 2*float64(s.matched)/float64(s.selected)))
 }
 
-// window loads what reaches into the line from a to b and emits it.
-func (s *slicer) window(ctx context.Context, pages []*pending, a, b int64) error {
-	if err := ctx.Err(); err != nil {
-		return err
+// window loads what reaches into the line from a to b and emits it. Where that is more than memory holds, the window ends earlier; it returns
+// where.
+func (s *slicer) window(ctx context.Context, pages []*pending, a, b int64) (int64, error) {
+	work, err := s.load(ctx, pages, a, b, false)
+	// Each failure costs a read, so that the length falls, and rises again, by more than halves where the rows are far from filling it.
+	if s.reach *= 2; s.out < s.q.s.opts.Memory/8 {
+		s.reach *= 8
 	}
-	var work []*pending
-	for _, p := range pages {
-		if p.lo > b {
-			break
+	for fails := 1; errors.Is(err, errFull); fails++ {
+		if a == b {
+			return b, fmt.Errorf("%w: the matching lines of one moment that are not compacted yet take more than %d bytes: compact them, or ask "+
+				"for more labels or a limit", letheql.ErrLimit, s.q.s.opts.Memory)
 		}
-		work = append(work, p)
+		less := (uint64(b) - uint64(a)) >> fails
+		s.reach, b = max(less, 1), a+int64(less)
+		for _, p := range pages {
+			p.rows = nil
+		}
+		work, err = s.load(ctx, pages, a, b, true)
 	}
-	if err := s.load(ctx, pages, work, a, b); err != nil {
-		return err
+	if err != nil {
+		return b, err
 	}
+	return b, s.hand(work, a, b)
+}
+
+// hand emits the rows of work that lie on the line from a to b, and forgets those that no other window needs.
+func (s *slicer) hand(work []*pending, a, b int64) error {
+	s.out = 0
 	w := &window{}
 	in := s.q.times(a, b)
 	for _, p := range work {
@@ -207,6 +230,7 @@ func (s *slicer) window(ctx context.Context, pages []*pending, a, b int64) error
 			if p.rows.page != nil {
 				w.spent = append(w.spent, p.rows.page)
 			}
+			s.out += p.rows.bytes()
 			p.rows = nil
 		}
 	}
@@ -239,15 +263,27 @@ func (w *window) add(r *rows, in span) {
 	}
 }
 
-// load loads the pages, and the raw objects, of work that are not loaded yet. One that reaches over b is kept whole while memory allows; else
-// only what lies in the window is kept, and it is loaded again for the next one.
-func (s *slicer) load(ctx context.Context, all, work []*pending, a, b int64) error {
-	// Windows point into the rows that are kept and take little more.
-	budget := float64(s.q.s.opts.Memory) * 7 / 8
+// load loads the pages, and the raw objects, that reach into the line from a to b and are not loaded yet, and returns all of them. One that
+// reaches over b is kept whole while memory allows; else, or where memory is tight, only what lies in the window is kept, and it is loaded again
+// for the next one. Raw objects whose rows do not fit are errFull.
+func (s *slicer) load(ctx context.Context, all []*pending, a, b int64, tight bool) ([]*pending, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var work []*pending
+	held := int64(0)
 	for _, p := range all {
-		if p.rows != nil {
-			budget -= float64(p.rows.bytes())
+		if p.lo <= b {
+			work = append(work, p)
 		}
+		if p.rows != nil {
+			held += p.rows.bytes()
+		}
+	}
+	// Windows point into the rows that are kept and take little more.
+	budget := float64(s.q.s.opts.Memory)*7/8 - float64(held)
+	if tight {
+		budget = 0
 	}
 	missing := slices.DeleteFunc(slices.Clone(work), func(p *pending) bool { return p.rows != nil })
 	s.clip(missing, budget, b)
@@ -266,10 +302,20 @@ func (s *slicer) load(ctx context.Context, all, work []*pending, a, b int64) err
 			raw = append(raw, p)
 		}
 	}
-	if err := s.q.loadRaw(ctx, raw, within); err != nil {
-		return err
+	if err := s.q.loadRaw(ctx, raw, within, s.room(held, a == b)); err != nil {
+		return nil, err
 	}
-	return s.loadPages(ctx, pages, within)
+	return work, s.loadPages(ctx, pages, within)
+}
+
+// room is how many bytes of rows of raw objects may be loaded beside what is held: what is left of memory, and what a window is meant to have in
+// any case. One moment has all of it, as it cannot be cut.
+func (s *slicer) room(held int64, moment bool) int64 {
+	left := s.q.s.opts.Memory - held
+	if !moment {
+		left -= s.out
+	}
+	return max(left, s.q.s.opts.Memory/8)
 }
 
 func (s *slicer) loadPages(ctx context.Context, pages []*pending, within func(*pending) span) error {
