@@ -196,7 +196,7 @@ func TestManyLinesInAShortTime(t *testing.T) {
 		}
 		w.put(podDefault, rows)
 	}
-	crowd(1800, 250, time.Microsecond)
+	crowd(1800, 110, time.Microsecond)
 	crowd(3600, 80, 0)
 	sc := newScanner(t, w.bucket, scan.Options{Memory: memory})
 	s := all()
