@@ -59,15 +59,13 @@ func parseCursor(s string, most int) (*cursor, error) {
 	return c, nil
 }
 
-// apply narrows a request to what comes after the cursor. A cursor outside of the request's range selects nothing of it twice: the range
-// stays what the client asked for. The query's lines lie offset before the times of the request.
-func (c *cursor) apply(q *letheql.Request, offset time.Duration) {
-	at := time.Unix(0, c.at).UTC().Add(offset)
-	if c.direction == letheql.Forward && at.After(q.Start) {
-		q.Start = at
-	}
-	if c.direction == letheql.Backward && at.Before(q.End) {
-		q.End = at
+// apply narrows a request to what comes after the cursor.
+func (c *cursor) apply(q *letheql.Request) {
+	at := time.Unix(0, c.at).UTC()
+	if c.direction == letheql.Forward {
+		q.From = at
+	} else {
+		q.Until = at
 	}
 	limit := c.left
 	if limit > 0 {

@@ -80,8 +80,15 @@ func ties(n int) *engine {
 	at := func(i int) int64 { return clock.UnixNano() + int64(i/7)*int64(time.Second) }
 	return &engine{answer: func(_ context.Context, r letheql.Request) (*letheql.Result, error) {
 		var found []int
+		from, until := r.Start, r.End
+		if r.From.After(from) {
+			from = r.From
+		}
+		if !r.Until.IsZero() && r.Until.Before(until) {
+			until = r.Until
+		}
 		for i := range n {
-			if at(i) >= r.Start.UnixNano() && at(i) <= r.End.UnixNano() {
+			if at(i) >= from.UnixNano() && at(i) <= until.UnixNano() {
 				found = append(found, i)
 			}
 		}

@@ -25,8 +25,8 @@ type answer struct {
 	limit     int
 	direction letheql.Direction
 	from      *cursor
-	// ranged answers have a cursor where they are cut.
-	ranged bool
+	// fixed: the request names its time, and not that of the clock. Such answers have a cursor where they are cut.
+	fixed bool
 }
 
 // writeLogs streams rows as they are found. After an error the connection is cut, so that no client takes a part for the whole.
@@ -155,9 +155,11 @@ func (a *answer) encodeTail(w *bufio.Writer, t *tally, cut bool) error {
 	warnings := a.res.Warnings
 	if cut {
 		warning := fmt.Sprintf("the answer was cut at %d lines, because the platform takes no more than %d bytes", t.rows, t.limit)
-		if a.ranged {
+		if a.fixed {
 			parts = append(parts, part{`,"cursor":`, a.next(t).String()})
 			warning += "; the same request with the parameter cursor goes on from here"
+		} else {
+			warning += "; with the parameter time it would have a cursor to go on from"
 		}
 		warnings = append(slices.Clone(warnings), warning)
 	}

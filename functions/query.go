@@ -48,7 +48,7 @@ func (h *handler) queryRange(w http.ResponseWriter, r *http.Request, f form) err
 func (h *handler) run(w http.ResponseWriter, r *http.Request, f form, q letheql.Request) error {
 	q.Query, q.Now = f.values.Get("query"), f.now
 	n := noteOf(r.Context())
-	a := answer{ranged: !q.End.IsZero(), limit: h.o.DefaultLimit}
+	a := answer{fixed: !q.End.IsZero() || !q.Time.IsZero(), limit: h.o.DefaultLimit}
 	var err error
 	if q.Limit, err = h.limit(f); err != nil {
 		return err
@@ -56,10 +56,14 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, f form, q letheql.
 	if q.Direction, err = f.direction(); err != nil {
 		return err
 	}
-	if s := f.text("cursor"); s != "" && a.ranged {
-		if a.from, err = h.goOn(f, s, &q); err != nil {
+	if s := f.text("cursor"); s != "" {
+		if !a.fixed {
+			return badRequestf("invalid parameter \"cursor\": it needs the same parameter \"time\" as the request before")
+		}
+		if a.from, err = parseCursor(s, h.o.MaxLimit); err != nil {
 			return err
 		}
+		a.from.apply(&q)
 	}
 	res, err := h.o.Engine.Query(r.Context(), q)
 	if err != nil {
@@ -80,20 +84,6 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, f form, q letheql.
 		a.direction = *q.Direction
 	}
 	return h.writeLogs(w, r, a)
-}
-
-// goOn reads a cursor and has a request begin there.
-func (h *handler) goOn(f form, text string, q *letheql.Request) (*cursor, error) {
-	c, err := parseCursor(text, h.o.MaxLimit)
-	if err != nil {
-		return nil, err
-	}
-	expr, err := h.parse(f)
-	if err != nil {
-		return nil, err
-	}
-	c.apply(q, expr.Offset())
-	return c, nil
 }
 
 // deadline tells a query that ran out of time from one whose client has gone, whatever the engine made of it.

@@ -188,7 +188,7 @@ func TestAllLinesGoOnFromACursor(t *testing.T) {
 	cursor, lines, parts := "", 0, 0
 	for {
 		parts++
-		rows, next := part(t, serve, "query=pod{}&limit=0&start=2026-03-01T12:00:00Z&end=2026-03-02T12:00:00Z&direction=forward&cursor="+cursor)
+		rows, next := part(t, serve, "/api/v1/query_range", "query=pod{}&limit=0&start=2026-03-01T12:00:00Z&end=2026-03-02T12:00:00Z&direction=forward&cursor="+cursor)
 		for _, row := range rows {
 			if row["pod"] != fmt.Sprint("pod-", lines) {
 				t.Fatalf("line %d is of %s", lines, row["pod"])

@@ -114,6 +114,9 @@ type Request struct {
 	Time time.Time
 	// Start and End of a range query, both included. A zero End is Now.
 	Start, End time.Time
+	// From and Until narrow a query of lines to those of these times, both included, whatever its offset; zero is no bound. What is asked for stays
+	// the same: an answer that was cut goes on so. Metric queries ignore them.
+	From, Until time.Time
 	// Step of a range query for numbers; zero is a 250th of the range, at least 1s. Queries of lines ignore it.
 	Step time.Duration
 	// Limit is the greatest number of lines; nil is the default, 0 is all. Metric queries ignore it.

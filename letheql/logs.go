@@ -60,7 +60,23 @@ func (e *Engine) logQuery(expr Expr, r Request) (*logQuery, error) {
 		start = end.Add(-lookback + 1)
 	}
 	lq.q.Start, lq.q.End = UnixNano(start.Add(-vs.OriginalOffset)), UnixNano(end.Add(-vs.OriginalOffset))
-	return lq, e.checkRange(lq.q)
+	if err := e.checkRange(lq.q); err != nil {
+		return nil, err
+	}
+	return lq, lq.narrow(r.From, r.Until)
+}
+
+func (lq *logQuery) narrow(from, until time.Time) error {
+	if !from.IsZero() {
+		lq.q.Start = max(lq.q.Start, UnixNano(from))
+	}
+	if !until.IsZero() {
+		lq.q.End = min(lq.q.End, UnixNano(until))
+	}
+	if (!from.IsZero() || !until.IsZero()) && lq.q.End < lq.q.Start {
+		return userError("%s to %s is outside of what is asked for", stamp(from), stamp(until))
+	}
+	return nil
 }
 
 // selectRows is the part of a Select that the text of a query decides.
