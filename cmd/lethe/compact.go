@@ -58,7 +58,8 @@ func (p *program) pass(ctx context.Context, c *compactor.Compactor, bar *progres
 	return err
 }
 
-// loop does something after first, and then after each interval, until the context ends. Its errors are logged, and do not end it.
+// loop does something after first, and then once an interval until the context ends, at once where the last time took longer than that. Its errors are
+// logged, and do not end it.
 func (p *program) loop(ctx context.Context, first, every time.Duration, do func() error) error {
 	timer := time.NewTimer(first)
 	defer timer.Stop()
@@ -68,10 +69,10 @@ func (p *program) loop(ctx context.Context, first, every time.Duration, do func(
 			return nil
 		case <-timer.C:
 		}
+		timer.Reset(every) // before the run: intervals do not grow by what it takes
 		if err := do(); err != nil && ctx.Err() == nil {
 			p.log.Error("a run failed", "error", err)
 		}
-		timer.Reset(every)
 	}
 }
 
