@@ -153,7 +153,8 @@ func (p *program) commands() []*cli.Command {
 func (p *program) completionCommand() *cli.Command {
 	return &cli.Command{
 		Name: "completion", Usage: "print a script that completes commands and flags in a shell", ArgsUsage: "bash|zsh|fish",
-		Description: "bash: source <(lethe completion bash)\nzsh:  source <(lethe completion zsh)\nfish: lethe completion fish | source",
+		Description:  "bash: source <(lethe completion bash)\nzsh:  source <(lethe completion zsh)\nfish: lethe completion fish | source",
+		BashComplete: func(c *cli.Context) { _, _ = fmt.Fprintln(c.App.Writer, "bash\nzsh\nfish") },
 		Action: func(c *cli.Context) error {
 			shell := c.Args().First()
 			switch shell {
@@ -178,13 +179,14 @@ func write(w io.Writer, s string) error {
 	return err
 }
 
+// Both scripts ask for all flags, of which the shell takes those that begin as the word does: a word of two dashes would end the flags.
 const bashCompletion = `
 _lethe_complete() {
   local cur words
   cur="${COMP_WORDS[COMP_CWORD]}"
   COMPREPLY=()
   if [[ "$cur" == -* ]]; then
-    words=$("${COMP_WORDS[@]:0:$COMP_CWORD}" "$cur" --generate-bash-completion 2>/dev/null)
+    words=$("${COMP_WORDS[@]:0:$COMP_CWORD}" - --generate-bash-completion 2>/dev/null)
   else
     words=$("${COMP_WORDS[@]:0:$COMP_CWORD}" --generate-bash-completion 2>/dev/null)
   fi
@@ -199,7 +201,7 @@ _lethe_complete() {
   local -a found
   local cur=${words[-1]}
   if [[ "$cur" == -* ]]; then
-    found=("${(@f)$(${words[@]:0:#words[@]-1} ${cur} --generate-bash-completion 2>/dev/null)}")
+    found=("${(@f)$(${words[@]:0:#words[@]-1} - --generate-bash-completion 2>/dev/null)}")
   else
     found=("${(@f)$(${words[@]:0:#words[@]-1} --generate-bash-completion 2>/dev/null)}")
   fi
