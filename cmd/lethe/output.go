@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
@@ -238,12 +239,22 @@ func writeTable(w io.Writer, table [][]string) error {
 			if i == len(row)-1 {
 				end = "\n"
 			}
-			if _, err := io.WriteString(tw, cell+end); err != nil {
+			if _, err := io.WriteString(tw, printable(cell)+end); err != nil {
 				return err
 			}
 		}
 	}
 	return tw.Flush()
+}
+
+// printable writes a cell with control characters as a literal without quotes: a tab or a line feed of a label would be the table's own, and an escape
+// the terminal's.
+func printable(cell string) string {
+	if !strings.ContainsFunc(cell, unicode.IsControl) {
+		return cell
+	}
+	quoted := strconv.Quote(cell)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
 // tableText is an aligned table as a string, "" where there is nothing but a header.
