@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/util/annotations"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -52,11 +53,21 @@ func (e *Engine) queryMetric(ctx context.Context, expr Expr, r Request) (*Result
 		return nil, execError(ctx, out.Err)
 	}
 	res.Type, res.Value = ResultType(out.Value.Type()), out.Value
+	data.warn(nodes, &out.Warnings)
 	res.Warnings, res.Infos = out.Warnings.AsStrings("", 0, 0)
 	slices.Sort(res.Warnings)
 	res.Warnings = append(res.Warnings, skipped(res.Stats)...)
 	slices.Sort(res.Infos)
 	return res, nil
+}
+
+// warn adds what the engine would say of functions that it does not see.
+func (q queryable) warn(all []*node, to *annotations.Annotations) {
+	for i, n := range all {
+		if n.fn.name == "quantile_over_time" && (n.param < 0 || n.param > 1) && len(q[sampleName(strconv.Itoa(i))]) > 0 {
+			to.Add(annotations.NewInvalidQuantileWarning(n.param, n.call.PosRange))
+		}
+	}
 }
 
 // grid is the times at which a request wants values.

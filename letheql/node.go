@@ -268,7 +268,7 @@ func mentioned(path []parser.Node) []string {
 	return out
 }
 
-// constant returns the value of a number that is written out.
+// constant returns the value of a number that is written out, or of a calculation with such.
 func constant(e parser.Expr) (float64, bool) {
 	switch n := e.(type) {
 	case *parser.ParenExpr:
@@ -281,6 +281,30 @@ func constant(e parser.Expr) (float64, bool) {
 			v = -v
 		}
 		return v, ok
+	case *parser.BinaryExpr:
+		a, aok := constant(n.LHS)
+		b, bok := constant(n.RHS)
+		v, ok := calculate(n.Op, a, b)
+		return v, aok && bok && ok
+	}
+	return 0, false
+}
+
+// calculate does arithmetic as PromQL's engine does it between scalars.
+func calculate(op parser.ItemType, a, b float64) (float64, bool) {
+	switch op {
+	case parser.ADD:
+		return a + b, true
+	case parser.SUB:
+		return a - b, true
+	case parser.MUL:
+		return a * b, true
+	case parser.DIV:
+		return a / b, true
+	case parser.POW:
+		return math.Pow(a, b), true
+	case parser.MOD:
+		return math.Mod(a, b), true
 	}
 	return 0, false
 }

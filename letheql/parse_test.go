@@ -43,7 +43,7 @@ func TestErrors(t *testing.T) {
 		{`pod{} | (a="b"`, `1:15: parse error: unexpected end of input, expected )`},
 		{`sum_over_time(pod{}[5m])`, `1:1: parse error: sum_over_time needs numbers, as in sum_over_time(pod{} | json | unwrap size [5m]); for lines there are count_over_time, rate, bytes_over_time, bytes_rate, absent_over_time, present_over_time`},
 		{`bytes_rate(pod{} | unwrap a [5m])`, `1:1: parse error: bytes_rate does not apply to unwrapped numbers: there are sum_over_time, avg_over_time, min_over_time, max_over_time, first_over_time, last_over_time, quantile_over_time, stddev_over_time, stdvar_over_time, rate, count_over_time, absent_over_time, present_over_time`},
-		{`quantile_over_time(scalar(vector(1)), pod{} | unwrap a [5m])`, `1:20: parse error: the quantile of lines is a number that is written out`},
+		{`quantile_over_time(scalar(vector(1)), pod{} | unwrap a [5m])`, `1:20: parse error: the quantile of lines is a number that is written out, as 0.99 or 99 / 100`},
 		{`pod{} |~ "a" or "("`, "1:17: parse error: error parsing regexp: missing closing ): `(`"},
 		{`rate(pod{}[5m] | json)`, `1:16: parse error: unexpected "|" behind a range: filters and stages stand before it, as in pod{} |= "x" [5m]`},
 		{`pod{} @ 5`, `1:1: parse error: @ does not apply to a query for lines: set the time of the query`},

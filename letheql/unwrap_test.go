@@ -89,6 +89,7 @@ func TestNumbersAgreeWithPrometheus(t *testing.T) {
 		rows := numberRows(r, 20+r.IntN(200))
 		fn := pick(r, "sum_over_time(", "avg_over_time(", "min_over_time(", "max_over_time(", "stddev_over_time(", "stdvar_over_time(",
 			"count_over_time(", "quantile_over_time(0.9, ", "quantile_over_time(-(1), ", "quantile_over_time(0, ", "quantile_over_time(1.5, ",
+			"quantile_over_time(99 / 100, ", "quantile_over_time((2 ^ -1 + 7 % 4 * 0.1 - 0.2), ",
 			"first_over_time(", "last_over_time(")
 		sel, over := pick(r, "{}", `{namespace="a"}`, `{pod!="p1"}`), fmt.Sprintf("[%s]%s", duration(r, 200), modifiers(r))
 		wrap := pick(r, "%s", "sum by (pod) (%s)", "max(%s)", "min by (namespace) (%s)", "avg(%s)", "max_over_time(%s[1m:7s])")
@@ -111,6 +112,10 @@ func TestNumbersAgreeWithPrometheus(t *testing.T) {
 		}
 		if msg := differ(flatten(res.Value), flatten(w.Value)); msg != "" {
 			t.Fatalf("seed %d: %s from %s to %s step %s: %s", seed, lethe, start.UTC(), end.UTC(), step, msg)
+		}
+		warnings, _ := w.Warnings.AsStrings("", 0, 0)
+		if !slices.Equal(res.Warnings, warnings) {
+			t.Fatalf("seed %d: %s warns of %q, want %q", seed, lethe, res.Warnings, warnings)
 		}
 	}
 	if answered < 300 {

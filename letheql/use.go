@@ -53,7 +53,7 @@ func (e *Expr) checkCall(vs *parser.VectorSelector, path []parser.Node) error {
 	}
 	if call.Func.Name == "quantile_over_time" {
 		if _, ok := constant(call.Args[0]); !ok {
-			return errorAt(e.text, int(call.Args[0].PositionRange().Start), "the quantile of lines is a number that is written out")
+			return errorAt(e.text, int(call.Args[0].PositionRange().Start), "the quantile of lines is a number that is written out, as 0.99 or 99 / 100")
 		}
 	}
 	return nil
