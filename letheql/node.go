@@ -258,11 +258,30 @@ func mentioned(path []parser.Node) []string {
 				}
 			}
 		case *parser.Call:
-			for _, arg := range x.Args {
-				if s, ok := arg.(*parser.StringLiteral); ok {
-					out = append(out, s.Val)
-				}
-			}
+			out = append(out, sources(x)...)
+		}
+	}
+	return out
+}
+
+// sources are the labels that a function reads. With the label that it writes too, series would be told apart by what is then overwritten, and be
+// the same.
+func sources(call *parser.Call) []string {
+	if len(call.Args) < 4 {
+		return nil
+	}
+	read := call.Args[3:]
+	switch call.Func.Name {
+	case "label_replace":
+		read = read[:1]
+	case "label_join":
+	default:
+		return nil
+	}
+	var out []string
+	for _, arg := range read {
+		if s, ok := arg.(*parser.StringLiteral); ok {
+			out = append(out, s.Val)
 		}
 	}
 	return out
