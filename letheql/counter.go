@@ -211,7 +211,7 @@ func (c *counter) spend(n int64) error {
 }
 
 func errTooManySamples() error {
-	return fmt.Errorf("%w: the query holds too many values in memory: ask for fewer series, a longer step or a shorter range", ErrLimit)
+	return fmt.Errorf("%w: the query holds more values in memory than query.max_memory allows: ask for fewer series, a longer step or a shorter range", ErrLimit)
 }
 
 // key is the series of a batch, without the labels that the query does not need.

@@ -44,7 +44,7 @@ func TestLimits(t *testing.T) {
 		},
 		{
 			"samples", letheql.Options{MaxSamples: 8}, letheql.Options{MaxSamples: 20}, letheql.Request{Query: "rate(pod{}[1m])"},
-			"the query holds too many values in memory: ask for fewer series, a longer step or a shorter range",
+			"the query holds more values in memory than query.max_memory allows: ask for fewer series, a longer step or a shorter range",
 		},
 		{
 			"range of a log query", letheql.Options{MaxRange: time.Hour}, letheql.Options{MaxRange: 2 * time.Hour},
