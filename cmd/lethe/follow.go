@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"syscall"
 	"time"
 
@@ -132,10 +133,21 @@ func (f *follower) print(row *letheql.LogRow) error {
 	case late && f.out.format == "text":
 		line = append(line, "late: "...)
 	case late && f.out.format == "jsonl":
-		row.Extracted = append(row.Extracted, labels.Label{Name: "late", Value: "true"})
+		row.Extracted = marked(row.Extracted)
 	}
 	_, err := f.out.w.Write(append(f.out.appendRow(line, row), '\n'))
 	return err
+}
+
+// marked adds the mark of a late line. A label of that name gets the suffix that others get whose name a row has already.
+func marked(extracted []labels.Label) []labels.Label {
+	out := slices.Clone(extracted)
+	for i := range out {
+		if out[i].Name == "late" {
+			out[i].Name = "late_extracted"
+		}
+	}
+	return append(out, labels.Label{Name: "late", Value: "true"})
 }
 
 func (f *follower) identify(row *letheql.LogRow) identity {

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"hash/maphash"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
 
 	"lethe/internal/layout"
 	"lethe/internal/scan"
@@ -83,5 +86,18 @@ func followEachLineOnce(t *testing.T, query string, offset time.Duration) {
 	look()
 	if len(f.seen) != 0 {
 		t.Errorf("%d lines are remembered for ever", len(f.seen))
+	}
+}
+
+// A label that a stage took out of a late line is there beside the mark.
+func TestMarkOfALateLineHidesNoLabel(t *testing.T) {
+	var out strings.Builder
+	f := &follower{out: newPrinter(&out, "jsonl", time.UTC), last: time.Unix(60, 0)}
+	row := letheql.LogRow{Extracted: []labels.Label{{Name: "late", Value: "by 3s"}}}
+	if err := errors.Join(f.print(&row), f.out.w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	if want := `"late_extracted":"by 3s","late":"true"}`; !strings.HasSuffix(strings.TrimSpace(out.String()), want) {
+		t.Errorf("%s, want %s", out.String(), want)
 	}
 }
