@@ -163,6 +163,7 @@ licence-list: $(GO_LICENSES) ## dist/licences.csv and dist/THIRD_PARTY_LICENSES.
 .PHONY: chart
 chart: $(HELM) ## dist/lethe-VERSION.tgz, the chart
 	$(TOOLS)/bin/helm package deploy/helm/lethe --version $(CHART_VERSION) --app-version $(CHART_VERSION) --destination dist
+	$(GO) run ./deploy/chart dist/lethe-$(CHART_VERSION).tgz
 
 # What a release holds besides binaries: goreleaser calls it, and adds images and SBOMs of its binaries.
 .PHONY: release-parts
