@@ -75,7 +75,7 @@ func TestFluentBitIsTheConfigurationThatWasRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := strings.NewReplacer("${CONTAINERS}", "/var/log/containers", "${JOURNAL}", "/var/log/journal",
-			"${STATE}", "/var/lib/lethe-fluent-bit", "${UPLOAD}", "60s").Replace(string(ran))
+			"${STATE}", "/var/lib/lethe-fluent-bit/logs/demo", "${UPLOAD}", "60s").Replace(string(ran))
 		got, want := parseFluentBit(t, files[name]), parseFluentBit(t, text)
 		if len(got) != len(want) {
 			t.Fatalf("%s: %d sections, want %d", name, len(got), len(want))
@@ -143,5 +143,28 @@ func TestFluentBitExtras(t *testing.T) {
 	}
 	if len(stores) != 2 {
 		t.Errorf("the outputs share a store_dir: %v", stores)
+	}
+}
+
+// TestReleasesShareNoState: agents of two releases run on the same nodes.
+func TestReleasesShareNoState(t *testing.T) {
+	seen := map[string]string{}
+	for _, name := range []string{"", "other"} {
+		all := objects(t, "fullnameOverride="+name)
+		spec := find[*appsv1.DaemonSet](t, all, "-fluent-bit").Spec.Template.Spec
+		if spec.NodeSelector["kubernetes.io/os"] != "linux" {
+			t.Error("agents run on nodes of Windows, whose taints they tolerate")
+		}
+		for _, v := range spec.Volumes {
+			if v.Name == "state" {
+				if other, ok := seen[v.HostPath.Path]; ok {
+					t.Errorf("%q and %q keep their state in %s", other, name, v.HostPath.Path)
+				}
+				seen[v.HostPath.Path] = name
+			}
+		}
+	}
+	if len(seen) != 2 {
+		t.Errorf("state of two releases: %v", seen)
 	}
 }

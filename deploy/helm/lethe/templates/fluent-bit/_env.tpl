@@ -1,3 +1,8 @@
+{{/* Where agents keep their state on the node: a folder for each release, for two agents in one would upload and forget each other's lines. */}}
+{{- define "lethe.fluentBit.state" -}}
+{{- default (printf "/var/lib/lethe-fluent-bit/%s/%s" .Release.Namespace (include "lethe.fullname" .)) .Values.fluentBit.statePath -}}
+{{- end -}}
+
 {{- define "lethe.fluentBit.env" -}}
 - name: HTTP_PORT
   value: "2020"
