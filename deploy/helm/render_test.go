@@ -393,3 +393,12 @@ func TestNames(t *testing.T) {
 		t.Errorf("a name that begins with a digit: %v", err)
 	}
 }
+
+// TestFilesOfTheChartCanBeReplaced: a key that stood twice in a ConfigMap would be no YAML to a strict reader.
+func TestFilesOfTheChartCanBeReplaced(t *testing.T) {
+	all := objects(t, "venti.enabled=true", `alert.rules.kubernetes\.yaml=groups: []`, `venti.dashboards.lethe\.yml=title: mine`)
+	rules, dashboards := find[*corev1.ConfigMap](t, all, "-rules").Data, find[*corev1.ConfigMap](t, all, "-venti-dashboards").Data
+	if rules["kubernetes.yaml"] != "groups: []\n" && rules["kubernetes.yaml"] != "groups: []" || rules["lethe.yaml"] == "" || !strings.HasPrefix(dashboards["lethe.yml"], "title: mine") {
+		t.Errorf("rules %v and dashboards %v", rules, dashboards)
+	}
+}
