@@ -14,6 +14,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"lethe/internal/commandtest"
 	"lethe/objstore/objtest"
 )
 
@@ -169,4 +170,44 @@ func list(t *testing.T, c *minio.Client, bucket, under string) error {
 		return o.Err
 	}
 	return nil
+}
+
+// TestLetheRunsInItsRoles has the binary do in each role what its pods do, over what agents have put with their own credentials.
+func TestLetheRunsInItsRoles(t *testing.T) {
+	server := objtest.MinIO(t)
+	bucket := server.NewBucket(t)
+	setup(t, server, bucket)
+	bin := string(commandtest.Build(t))
+	// The same that setup has rendered, with the same passwords.
+	rendered, err := render(t, "s3.prefix="+prefix, "s3.bucket="+bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := secretsOf(t, rendered)
+	as := func(role string, args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), bin, args...)
+		secret := secrets["demo-"+role+"-credentials"].Data
+		cmd.Env = append(os.Environ(), "LETHE_BUCKET=s3://"+bucket+"/"+strings.TrimSuffix(prefix, "/")+"?insecure=true&region=us-east-1&endpoint="+server.Endpoint,
+			"AWS_ACCESS_KEY_ID="+string(secret["AWS_ACCESS_KEY_ID"]), "AWS_SECRET_ACCESS_KEY="+string(secret["AWS_SECRET_ACCESS_KEY"]))
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: lethe %s: %v\n%s", role, strings.Join(args, " "), err, out)
+		}
+		return string(out)
+	}
+	agent := secrets["demo-agents-credentials"].Data
+	c := client(t, server.Endpoint, string(agent["AWS_ACCESS_KEY_ID"]), string(agent["AWS_SECRET_ACCESS_KEY"]))
+	line := `{"time":"2026-03-01T09:00:00Z","log":"hello","pod":"p"}` + "\n"
+	if _, err := c.PutObject(t.Context(), bucket, prefix+"raw/pod/shop/2026-03-01_09/a.jsonl", strings.NewReader(line), int64(len(line)), minio.PutObjectOptions{DisableMultipart: true}); err != nil {
+		t.Fatal(err)
+	}
+	as("compactor", "compact", "--retention.time", "0")
+	if out := as("query", "query", "--start", "2026-03-01T08:00:00Z", "--end", "2026-03-01T10:00:00Z", `pod{namespace="shop"}`); !strings.Contains(out, "hello") {
+		t.Errorf("the query answers %s", out)
+	}
+	if out := as("query", "verify"); !strings.Contains(out, "1 lines") {
+		t.Errorf("verify says %s", out)
+	}
+	as("alert", "alert", "--once", "--rules", "../rules/*.yaml")
 }
