@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -64,11 +65,14 @@ func (c *Cache) try() error {
 // temporary is the pattern of names of files that are being written.
 const temporary = "writing-*"
 
+// folderName is how many digits of an entry's name are that of its folder.
+const folderName = 2
+
 // path returns where the entry of a key is. No part of a key becomes part of a path.
 func (c *Cache) path(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	name := hex.EncodeToString(sum[:])
-	return filepath.Join(c.dir, name[:2], name[2:])
+	return filepath.Join(c.dir, name[:folderName], name[folderName:])
 }
 
 // Get returns the bytes of a key, if they are there, which are the caller's.
@@ -78,7 +82,7 @@ func (c *Cache) Get(key string) ([]byte, bool) {
 	if err != nil {
 		return nil, false
 	}
-	data, err := read(f, key)
+	data, err := read(f, key, c.largest())
 	info, statErr := f.Stat()
 	if err = errors.Join(err, statErr, f.Close()); err != nil {
 		_ = os.Remove(path) // it would only be read in vain again
@@ -90,9 +94,12 @@ func (c *Cache) Get(key string) ([]byte, bool) {
 	return data, true
 }
 
-// Put keeps the bytes of a key. Nothing is kept of an entry over an eighth of the limit, which would drive out too much.
+// largest is the size of the largest entry, in bytes. One over an eighth of the limit would drive out too much.
+func (c *Cache) largest() int64 { return c.limit / 8 }
+
+// Put keeps the bytes of a key. Nothing is kept of an entry over an eighth of the limit.
 func (c *Cache) Put(key string, data []byte) {
-	if int64(len(data)) > c.limit/8 {
+	if int64(len(data)) > c.largest() {
 		return
 	}
 	n, err := c.write(c.path(key), key, data)
@@ -137,15 +144,45 @@ func (c *Cache) write(path, key string, data []byte) (n int64, err error) {
 	return int64(len(head) + len(data)), os.Rename(f.Name(), path)
 }
 
-// files calls visit for the entries, and for files that are being written or were left so.
+// files calls visit for the entries, and for files that are being written or were left so. A folder that holds other files too keeps them: nothing
+// is ours but what has a name as path gives.
 func (c *Cache) files(visit func(path string, info fs.FileInfo)) {
-	// What cannot be looked at is gone, or not ours.
-	_ = filepath.WalkDir(c.dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			if info, gone := d.Info(); gone == nil {
-				visit(path, info)
-			}
+	const name = 2 * sha256.Size
+	for _, d := range list(c.dir) {
+		if !d.IsDir() {
+			look(c.dir, d, 0, visit)
+			continue
 		}
-		return nil //nolint:nilerr // see above
-	})
+		if !isHex(d.Name(), folderName) {
+			continue
+		}
+		folder := filepath.Join(c.dir, d.Name())
+		for _, f := range list(folder) {
+			look(folder, f, name-folderName, visit)
+		}
+	}
+}
+
+// list returns what is in a folder: nothing, where it is gone or cannot be looked at.
+func list(dir string) []fs.DirEntry {
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	return all
+}
+
+// look calls visit for a file whose name has so many hex digits, or is that of one which is being written.
+func look(dir string, d fs.DirEntry, digits int, visit func(path string, info fs.FileInfo)) {
+	ours := strings.HasPrefix(d.Name(), strings.TrimSuffix(temporary, "*")) || digits > 0 && isHex(d.Name(), digits)
+	if !ours || !d.Type().IsRegular() {
+		return
+	}
+	if info, err := d.Info(); err == nil {
+		visit(filepath.Join(dir, d.Name()), info)
+	}
+}
+
+func isHex(s string, digits int) bool {
+	return len(s) == digits && strings.Trim(s, "0123456789abcdef") == ""
 }

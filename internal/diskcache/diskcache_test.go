@@ -2,10 +2,12 @@ package diskcache
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -141,6 +143,63 @@ func TestLargeEntriesAreNotKept(t *testing.T) {
 	c.Put("large", make([]byte, c.limit/8+1))
 	if _, ok := c.Get("large"); ok {
 		t.Error("it is there")
+	}
+}
+
+// What is in the folder and no entry is neither deleted nor counted, however old and large it is.
+func TestFilesOfOthersStay(t *testing.T) {
+	dir := t.TempDir()
+	hex := strings.Repeat("a", 62)
+	files := []string{"photo.jpg", hex, "2024/" + hex, "ab/notes", "ab/" + hex + "0", "ab/cd/" + hex, "AB/" + hex}
+	old := time.Now().Add(-time.Hour)
+	for _, name := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Truncate(path, 2*MinBytes), os.Chtimes(path, old, old)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := filepath.Join(dir, "ab", "writing-1")
+	if err := os.WriteFile(left, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(left, 2*MinBytes); err != nil {
+		t.Fatal(err)
+	}
+	c := open(t, dir)
+	c.Put("key", []byte("data"))
+	c.sweep()
+	for _, name := range files {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stat(left); !os.IsNotExist(err) {
+		t.Errorf("a file that was left by a writer stays: %v", err)
+	}
+	if !c.has("key", []byte("data")) {
+		t.Error("files of others were counted")
+	}
+}
+
+// A file that is larger than an entry can be is not read into memory.
+func TestAFileTooLargeIsNotRead(t *testing.T) {
+	c := open(t, t.TempDir())
+	c.Put("key", []byte("data"))
+	if err := os.Truncate(only(t, c), 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, ok := c.Get("key")
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; ok || n > 1<<20 {
+		t.Errorf("%v, %d bytes were allocated", ok, n)
 	}
 }
 

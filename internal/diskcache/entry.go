@@ -35,14 +35,15 @@ func checksum(before, data []byte) uint32 {
 	return crc32.Update(crc32.Checksum(before, castagnoli), castagnoli, data)
 }
 
-// read returns the data of the entry of a key. No more is read than the file has, whatever it says.
-func read(f *os.File, key string) ([]byte, error) {
+// read returns the data of the entry of a key. No more is read than the file has, whatever it says, and nothing of one that has more than so many bytes
+// of data: no entry has.
+func read(f *os.File, key string, largest int64) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	n := len(header(key, nil))
-	if info.Size() < int64(n) {
+	if info.Size() < int64(n) || info.Size() > int64(n)+largest {
 		return nil, errEntry
 	}
 	all := make([]byte, info.Size())
