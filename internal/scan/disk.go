@@ -1,6 +1,10 @@
 package scan
 
-import "fmt"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+)
 
 // Disk keeps tails and pages of blocks beyond the life of a process, by names that are never used for other bytes.
 type Disk interface {
@@ -10,17 +14,22 @@ type Disk interface {
 	Put(name string, data []byte)
 }
 
-// diskName names a part of a block; the tail has no column.
-func (k pageKey) diskName() string { return fmt.Sprintf("%s %d %d", k.block, k.column, k.page) }
+// diskName names a part of a block by the sum of its bytes too: two stores behind one URL, as where the endpoint comes from the environment, have
+// nothing of each other.
+func (b *blockPlan) diskName(part string) string {
+	return fmt.Sprintf("%s %s %s", b.Key, b.SHA256, part)
+}
 
-func tailName(block string) string { return block + " tail" }
+const diskTail = "tail"
 
-// fromDisk returns what is kept of a block under a name, if that has the right length.
-func (q *query) fromDisk(name string, length int64) ([]byte, bool) {
-	if q.s.opts.Disk == nil {
+func (k pageKey) diskPart() string { return fmt.Sprintf("%d %d", k.column, k.page) }
+
+// fromDisk returns what is kept of a part of a block, if that has the right length.
+func (q *query) fromDisk(b *blockPlan, part string, length int64) ([]byte, bool) {
+	if q.s.opts.Disk == nil || b.SHA256 == "" {
 		return nil, false
 	}
-	data, ok := q.s.opts.Disk.Get(name)
+	data, ok := q.s.opts.Disk.Get(b.diskName(part))
 	if !ok || int64(len(data)) != length {
 		return nil, false
 	}
@@ -28,22 +37,32 @@ func (q *query) fromDisk(name string, length int64) ([]byte, bool) {
 	return data, true
 }
 
-// toDisk keeps what was got from the store and has been decoded without an error, as far as the query may.
-func (q *query) toDisk(name string, data []byte) {
-	if q.s.opts.Disk == nil || q.kept.Add(int64(len(data))) > q.s.opts.DiskBytes {
+// toDisk keeps what was got from the store and was found to be sound, as far as the query may.
+func (q *query) toDisk(b *blockPlan, part string, data []byte) {
+	if q.s.opts.Disk == nil || b.SHA256 == "" || q.kept.Add(int64(len(data))) > q.s.opts.DiskBytes {
 		return
 	}
-	q.s.opts.Disk.Put(name, data)
+	q.s.opts.Disk.Put(b.diskName(part), data)
 }
 
-// keep keeps the parts of a job whose pages were decoded, or the whole block where it was got at once.
-func (q *query) keep(j *job) {
-	if t := j.in.tail; t.unkept.CompareAndSwap(true, false) {
-		q.toDisk(tailName(j.in.plan.Key), t.body)
+// keepTail keeps what a block was opened by: a whole block where it has the sum that the manifest says, a tail where no part of it is damaged.
+func (q *query) keepTail(b *blockPlan, t *tail, data []byte) {
+	if q.s.opts.Disk == nil || t.IndexErr() != nil {
+		return
 	}
+	if t.body != nil {
+		if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != b.SHA256 {
+			return
+		}
+	}
+	q.toDisk(b, diskTail, data)
+}
+
+// keep keeps the parts of a job that were decoded: not all are that were got, and one that is damaged would be found so by each query to come.
+func (q *query) keep(j *job) {
 	for _, p := range j.parts(false) {
-		if p.fetched {
-			q.toDisk(p.key.diskName(), p.data)
+		if p.fetched && p.sound {
+			q.toDisk(j.in.plan, p.key.diskPart(), p.data)
 		}
 	}
 }

@@ -19,6 +19,7 @@ type folder struct {
 	mu    sync.Mutex
 	parts map[string][]byte
 	bytes int64
+	puts  int
 }
 
 func (f *folder) Get(name string) ([]byte, bool) {
@@ -36,6 +37,7 @@ func (f *folder) Put(name string, data []byte) {
 	}
 	f.parts[name] = data
 	f.bytes += int64(len(data))
+	f.puts++
 }
 
 // wideBlock has a block that is too large to be got at once.
@@ -87,6 +89,71 @@ func TestAPartOfAnotherLengthIsNotTaken(t *testing.T) {
 		}
 		for name, b := range disk.parts {
 			disk.parts[name] = b[:len(b)-1]
+		}
+	}
+}
+
+// TestAnotherStoreHasPartsOfItsOwn: a block of the same key and length, but of another sum, is another block. Of one without a sum nothing is kept.
+func TestAnotherStoreHasPartsOfItsOwn(t *testing.T) {
+	w := wideBlock(t)
+	for _, sum := range []string{strings.Repeat("0", 64), ""} {
+		disk := &folder{}
+		for i := range 2 {
+			var stats letheql.Stats
+			got, err := collect(t.Context(), newScanner(t, w.bucket, scan.Options{Disk: disk, DiskBytes: 1 << 30}), all(), &stats)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := diff(got, texts(all(), w.naive(all()))); d != "" {
+				t.Error(d)
+			}
+			if none := i > 0 && sum == ""; (disk.puts == 0) != none || stats.CacheHits != 0 {
+				t.Errorf("sum %q, query %d: %d parts were kept, %d hits", sum, i, disk.puts, stats.CacheHits)
+			}
+			disk.puts = 0
+			w.manifest(func(m *catalog.Manifest) { m.Blocks[0].SHA256 = sum })
+		}
+	}
+}
+
+// flipTimes damages the pages of times in a block, or mends them.
+func flipTimes(t *testing.T, b catalog.Block, body []byte) []byte {
+	t.Helper()
+	f, err := block.OpenTail(podDefault, body[b.Size-b.Tail:], b.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range f.Pages() {
+		at := f.ColumnRange(i, block.ColTime)
+		for j := range at.Length {
+			body[at.Offset+j] ^= 0x55
+		}
+	}
+	return body
+}
+
+// TestWhatIsNotDecodedIsNotKept damages the times of a block on its way, which a search without a hit does not look at. Once they arrive whole, queries
+// work again.
+func TestWhatIsNotDecodedIsNotKept(t *testing.T) {
+	nothing := all()
+	nothing.Filters = []letheql.LineFilter{{Op: letheql.Matches, Text: `line [0-9]+ .*[G-Z]`}}
+	for _, w := range []*world{longBlock(t), wideBlock(t)} {
+		disk := &folder{}
+		var b catalog.Block
+		w.manifest(func(m *catalog.Manifest) { b = m.Blocks[0] })
+		damage := func(body []byte) []byte { return flipTimes(t, b, body) }
+		w.change(b.Key, damage)
+		got, err := collect(t.Context(), newScanner(t, w.bucket, scan.Options{Disk: disk, DiskBytes: 1 << 30}), nothing, nil)
+		if err != nil || len(got) != 0 {
+			t.Fatalf("%v, %d lines", err, len(got))
+		}
+		w.change(b.Key, damage)
+		got, err = collect(t.Context(), newScanner(t, w.bucket, scan.Options{Disk: disk, DiskBytes: 1 << 30}), all(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := diff(got, texts(all(), w.naive(all()))); d != "" {
+			t.Error(d)
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,8 +26,8 @@ type part struct {
 	key  pageKey
 	at   objstore.Range
 	data []byte
-	// fetched: data comes from the store, and from no cache.
-	fetched bool
+	// fetched: data comes from the store, and from no cache. sound: it was decoded.
+	fetched, sound bool
 }
 
 // tail is an opened block.
@@ -36,8 +35,6 @@ type tail struct {
 	*block.File
 	// body is the whole object, where it is so small that it was got at once; else nil.
 	body []byte
-	// unkept: body comes from the store, and was not given to Options.Disk yet.
-	unkept atomic.Bool
 }
 
 // wholeBytes is the size up to which a block is got as a whole.
@@ -54,7 +51,7 @@ func (q *query) tail(ctx context.Context, b *blockPlan) (*tail, error) {
 	if whole {
 		at = objstore.Range{Length: b.Size}
 	}
-	data, kept := q.fromDisk(tailName(b.Key), at.Length)
+	data, kept := q.fromDisk(b, diskTail, at.Length)
 	if !kept {
 		var err error
 		if data, err = q.get(ctx, b, at); err != nil {
@@ -72,12 +69,11 @@ func (q *query) tail(ctx context.Context, b *blockPlan) (*tail, error) {
 		q.count.indexErrors.Add(1)
 	}
 	t := &tail{File: f}
-	switch {
-	case whole:
+	if whole {
 		t.body = data
-		t.unkept.Store(!kept)
-	case !kept:
-		q.toDisk(tailName(b.Key), data)
+	}
+	if !kept {
+		q.keepTail(b, t, data)
 	}
 	q.s.tails.Add(b.Key, t, f.MemBytes())
 	return t, nil
@@ -118,7 +114,7 @@ func (q *query) fetch(ctx context.Context, b *openBlock, parts []*part) error {
 			p.data, p.fetched = data, true
 			continue
 		}
-		if data, ok := q.fromDisk(p.key.diskName(), p.at.Length); ok {
+		if data, ok := q.fromDisk(b.plan, p.key.diskPart(), p.at.Length); ok {
 			p.data = data
 			q.remember(p)
 			continue

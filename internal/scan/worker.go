@@ -77,6 +77,7 @@ func (w *worker) search(ctx context.Context, q *query, p *pageParts) error {
 	if err := w.dec.Log(p.ref.in.tail.File, p.ref.page, p.log.data, w.log); err != nil {
 		return err
 	}
+	p.log.sound = true
 	q.count.bytesScanned.Add(int64(len(w.log.Data)))
 	if err := q.chain.Search(ctx, w.log.Data, w.log.Offsets, w.sel); err != nil {
 		return err
@@ -90,6 +91,7 @@ func (w *worker) search(ctx context.Context, q *query, p *pageParts) error {
 
 func (w *worker) decodeTimes(p *pageParts) (err error) {
 	w.times, err = w.dec.Times(p.ref.in.tail.File, p.ref.page, p.time.data, p.ns.data, w.times[:0])
+	p.time.sound, p.ns.sound = err == nil, err == nil
 	return err
 }
 
@@ -144,6 +146,7 @@ func (w *worker) label(r *pageRef, c block.Column, data, values *part, into *lab
 		return err
 	}
 	into.index, err = w.dec.Labels(f, r.page, c, len(into.values), data.data, into.index)
+	data.sound, values.sound = err == nil, err == nil
 	return err
 }
 

@@ -156,6 +156,7 @@ func (w *world) writeBlock(t layout.Target, h layout.Hour, rows []*record.Row, a
 	w.store(key, body.Bytes())
 	return catalog.Block{
 		Key: key, Size: m.Size, Tail: m.Tail, Rows: m.Rows, Text: m.Text, Min: m.Min, Max: m.Max, Hour: h, Arrived: arrived.UnixNano(),
+		SHA256: m.SHA256,
 	}
 }
 
