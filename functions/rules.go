@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"lethe/alerting"
+	"lethe/letheql"
 )
 
 // rules answers for alerting rules, as Prometheus does. Recording rules, which Lethe has none of, may be asked for.
@@ -53,6 +54,9 @@ func (h *handler) rules(w http.ResponseWriter, r *http.Request, f form) error {
 
 // parseLabels reads selectors of labels, as {severity="critical"}.
 func parseLabels(texts []string) ([][]*labels.Matcher, error) {
+	if err := letheql.CheckSelectors(texts...); err != nil {
+		return nil, badRequestf("invalid parameter \"match[]\": %v", err)
+	}
 	sets, err := parser.NewParser(parser.Options{}).ParseMetricSelectors(texts)
 	if err != nil {
 		return nil, badRequestf("invalid parameter \"match[]\": %v", err)

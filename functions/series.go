@@ -93,6 +93,9 @@ func (h *handler) scope(f form, needMatch bool) (scope, error) {
 	if needMatch && !s.narrow {
 		return s, badRequestf("no match[] parameter provided")
 	}
+	if err := letheql.CheckSelectors(matches...); err != nil {
+		return s, badRequestf("invalid parameter \"match[]\": %v", err)
+	}
 	for _, m := range matches {
 		one, err := parseMatch(m)
 		if err != nil {

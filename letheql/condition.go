@@ -114,6 +114,9 @@ func (c *conditionParser) comparison() (pipeline.Condition, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := c.compares(value, op, text); err != nil {
+			return nil, err
+		}
 		m, err := pipeline.MatchLabel(name, op, text)
 		if err != nil {
 			return nil, errorAt(c.src, value, "%s", err)

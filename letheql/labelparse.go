@@ -83,6 +83,9 @@ func (p *stageParser) choice(c *pipeline.Choice, at int) error {
 	if err != nil {
 		return err
 	}
+	if err := p.compares(pos, op, text); err != nil {
+		return err
+	}
 	if c.Matcher, err = pipeline.NewMatcher(c.Name, op, text); err != nil {
 		return errorAt(p.src, pos, "%s", err)
 	}

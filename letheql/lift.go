@@ -61,7 +61,9 @@ type lifter struct {
 	wordStart, braceStart int
 	// operators counts what makes the tree deeper.
 	operators int
-	res       *lifted
+	// steps counts those of expressions.
+	steps int
+	res   *lifted
 }
 
 // maxOperators bounds the operators, parentheses and brackets of a query, the comparisons of its label filters, and the labels that its stages name. The upstream parser takes
@@ -99,7 +101,7 @@ func (l *lifter) step() error {
 	case c == '{' && l.prev == prevChain:
 		return errorAt(l.src, l.i, "unexpected { behind filters: labels stand before them, as in pod{…} |= \"x\"")
 	case c == '{':
-		l.braces()
+		return l.braces()
 	case isDigit(c) || c == '.' && l.i+1 < len(l.src) && isDigit(l.src[l.i+1]):
 		for l.i < len(l.src) && (isWord(l.src[l.i]) || l.src[l.i] == '.') {
 			l.i++
@@ -156,12 +158,14 @@ func (l *lifter) word() {
 	}
 }
 
-// braces skips a selector's matchers.
-func (l *lifter) braces() {
+// braces skips a selector's matchers, and looks at their expressions.
+func (l *lifter) braces() error {
 	if l.prev != prevWord {
 		l.wordStart = -1
 	}
 	l.braceStart = l.i
+	// label is where the last label begins, and expression tells that =~ or !~ stands before the scanner.
+	label, expression := l.i, false
 	for l.i++; l.i < len(l.src); {
 		c := l.src[l.i]
 		start := l.i
@@ -169,21 +173,30 @@ func (l *lifter) braces() {
 		case c == '}':
 			l.i++
 			l.prev = prevBrace
-			return
+			return nil
 		case isSpace(c) || c == '#':
 			l.i = skipSpace(l.src, l.i)
 		case isQuote(c):
 			l.i, _ = stringEnd(l.src, l.i)
+			if expression {
+				if err := l.matcher(label, start, l.i); err != nil {
+					return err
+				}
+			}
+			label, expression = start, false
 			l.res.words = append(l.res.words, word{start, strings.Trim(l.src[start:l.i], `"'`)})
 		case isWord(c):
 			for l.i < len(l.src) && isWord(l.src[l.i]) {
 				l.i++
 			}
+			label, expression = start, false
 			l.res.words = append(l.res.words, word{start, l.src[start:l.i]})
 		default:
+			expression = c == '~'
 			l.i++
 		}
 	}
+	return nil
 }
 
 // chain reads all filters and stages that follow each other and blanks them.
@@ -203,7 +216,7 @@ func (l *lifter) chain() error {
 	case prevBracket:
 		c.afterRange = true
 	}
-	p := &stageParser{src: l.src, i: l.i, operators: l.operators}
+	p := &stageParser{src: l.src, i: l.i, operators: l.operators, steps: l.steps}
 	end, filters := l.i, 0
 	for {
 		stage, err := p.next()
@@ -222,7 +235,7 @@ func (l *lifter) chain() error {
 		end = p.i
 	}
 	blank(l.out, c.pos, end)
-	l.i, l.prev, l.operators = end, prevChain, p.operators
+	l.i, l.prev, l.operators, l.steps = end, prevChain, p.operators, p.steps
 	l.res.chains = append(l.res.chains, c)
 	return nil
 }

@@ -14,8 +14,35 @@ func CheckMatcher(m *labels.Matcher) error {
 	if m.Type != labels.MatchRegexp && m.Type != labels.MatchNotRegexp || plainAlternatives(m.Value) {
 		return nil
 	}
-	_, _, err := regex.Check(m.Value)
+	_, err := regex.Steps(m.Value)
 	return err
+}
+
+// CheckSelectors looks at the expressions in the braces of selectors, before an upstream parser compiles them: those that are over the limits of package
+// regex, or that need more than 100,000 steps together, are an error of type *Error. All else it leaves to the parser.
+func CheckSelectors(texts ...string) error {
+	steps := 0
+	for _, text := range texts {
+		l := &lifter{src: text, res: &lifted{}, steps: steps}
+		for l.i < len(text) {
+			var err error
+			switch c := text[l.i]; {
+			case c == '{':
+				err = l.braces()
+			case isQuote(c):
+				l.i, _ = stringEnd(text, l.i)
+			case c == '#':
+				l.i = skipSpace(text, l.i)
+			default:
+				l.i++
+			}
+			if err != nil {
+				return err
+			}
+		}
+		steps = l.steps
+	}
+	return nil
 }
 
 // plainAlternatives holds for a|b|c, with what is not plain in them behind a backslash.

@@ -16,6 +16,8 @@ type stageParser struct {
 	i int
 	// operators counts those of the query so far; each comparison of a label filter is one, and each label that a stage names.
 	operators int
+	// steps counts those of all expressions of the query so far.
+	steps int
 }
 
 // count counts one more operator, at pos.
@@ -58,6 +60,11 @@ func (p *stageParser) lineFilter(at int) (pipeline.Stage, error) {
 		text, end, err := p.str(pos)
 		if err != nil {
 			return nil, err
+		}
+		if op[1] == '~' {
+			if err := p.spend(pos, text); err != nil {
+				return nil, err
+			}
 		}
 		if texts, starts, p.i = append(texts, text), append(starts, pos), end; len(texts) > MaxTexts {
 			return nil, errorAt(p.src, pos, "a line filter has more than %d texts", MaxTexts)
@@ -163,6 +170,9 @@ func (p *stageParser) textStage(name string, pos int) (pipeline.Stage, error) {
 	var s pipeline.Stage
 	switch name {
 	case "regexp":
+		if err := p.spend(pos, text); err != nil {
+			return nil, err
+		}
 		s, err = pipeline.NewRegexp(text)
 	case "pattern":
 		s, err = pipeline.NewPattern(text)

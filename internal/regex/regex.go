@@ -38,14 +38,21 @@ type Expression struct {
 
 // Check parses an expression and returns it simplified, and its program. The error says which limit it is over, or what is wrong with it.
 func Check(text string) (*syntax.Regexp, *syntax.Prog, error) {
-	if len(text) > MaxBytes {
-		return nil, nil, fmt.Errorf("an expression has %d bytes, the limit is %d", len(text), MaxBytes)
+	if err := checkLength(text); err != nil {
+		return nil, nil, err
 	}
 	return parse(text)
 }
 
+func checkLength(text string) error {
+	if len(text) > MaxBytes {
+		return fmt.Errorf("an expression has %d bytes, the limit is %d", len(text), MaxBytes)
+	}
+	return nil
+}
+
 func parse(text string) (*syntax.Regexp, *syntax.Prog, error) {
-	tree, err := syntax.Parse(text, syntax.Perl)
+	tree, _, err := look(text)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -53,9 +60,6 @@ func parse(text string) (*syntax.Regexp, *syntax.Prog, error) {
 	prog, err := syntax.Compile(tree)
 	if err != nil {
 		return nil, nil, err
-	}
-	if len(prog.Inst) > MaxSteps {
-		return nil, nil, fmt.Errorf("the expression %.60q needs %d steps, the limit is %d", text, len(prog.Inst), MaxSteps)
 	}
 	return tree, prog, nil
 }

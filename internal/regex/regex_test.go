@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +80,44 @@ func TestExpressionsAtALimit(t *testing.T) {
 	}
 }
 
+// Steps are those of the program, or a few more.
+func TestSteps(t *testing.T) {
+	for _, text := range []string{
+		"", "a", "[ab]{900}", "a{1000}", "a{0}", "a{0,5}", "a{3,7}", "(ab{2}){3,}", "(a*)*", "(?:)*", "a|b|cd", "(a|bc?)+", "(?i)k{9}", `^\b$`, "(?:(?:a{10}){10}){10}",
+		"(|a)*", "(|a)+", "(?:a?){0,20}", `[^\x00-\x{10FFFF}]`, "(?:a{0}){5,}", "((a){2}){2}",
+	} {
+		n, err := Steps(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, prog, err := Check(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n < len(prog.Inst) || n > len(prog.Inst)+len(text)+2 {
+			t.Errorf("%q: at most %d steps, it has %d", text, n, len(prog.Inst))
+		}
+	}
+	for _, text := range []string{strings.Repeat("x", MaxBytes+1), "a{1000}{2}", "(", strings.Repeat("(?:a{999}b)", 11)} {
+		_, _, want := Check(text)
+		if _, err := Steps(text); err == nil || want == nil || err.Error() != want.Error() {
+			t.Errorf("%.20q: %v, Check says %v", text, err, want)
+		}
+	}
+}
+
+// An expression that is over the limit is not compiled to find that out.
+func TestWhatIsTooLargeIsNotCompiled(t *testing.T) {
+	text := strings.Repeat("[ab]{1000}", 400)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := Compile(text)
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; err == nil || n > 2<<20 {
+		t.Errorf("%v, %d bytes were allocated", err, n)
+	}
+}
+
 var seeds = []string{
 	`a`, `a*`, `\b`, `\B`, `^`, `$`, `(?m)^a`, `(?m)b$`, `\ba|b\b`, `(?P<x>a)(b)?`, `a.*b|a`, ``, `.`, `é`, `(?i)K`, `\x{FFFD}`, `(a)|(b)`, `\Aa`, `b\z`, `(?s).b`, `(?U)a+b*`,
 }
@@ -91,6 +130,9 @@ func FuzzExpression(f *testing.F) {
 		x, err := Compile(text)
 		if err != nil || x.steps > 200 || len(line) > 200 {
 			return
+		}
+		if n, err := Steps(text); err != nil || n < x.steps {
+			t.Errorf("%q: %d steps at most, it has %d: %v", text, n, x.steps, err)
 		}
 		re := regexp.MustCompile(text)
 		// A program of so many steps is no short search.
