@@ -16,7 +16,7 @@ const pagesAhead = 3
 type aside struct {
 	mu     sync.Mutex
 	budget int64
-	parts  map[pageKey][]byte
+	parts  map[pageKey]*part
 	// owed are the pages that were read ahead or are about to be.
 	owed map[*pageRef]bool
 }
@@ -67,20 +67,20 @@ func (a *aside) put(parts []*part) {
 	defer a.mu.Unlock()
 	for _, p := range parts {
 		if a.parts == nil {
-			a.parts = map[pageKey][]byte{}
+			a.parts = map[pageKey]*part{}
 		}
-		a.parts[p.key] = p.data
+		a.parts[p.key] = p
 	}
 }
 
-// take returns a part that was read ahead, and forgets it.
-func (a *aside) take(k pageKey) ([]byte, bool) {
+// take returns a part that was read ahead, and forgets it; nil where there is none.
+func (a *aside) take(k pageKey) *part {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	data, ok := a.parts[k]
-	if ok {
+	p := a.parts[k]
+	if p != nil {
 		delete(a.parts, k)
-		a.budget += int64(len(data))
+		a.budget += int64(len(p.data))
 	}
-	return data, ok
+	return p
 }

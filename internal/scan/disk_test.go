@@ -76,6 +76,30 @@ func TestDiskOutlivesAScanner(t *testing.T) {
 	}
 }
 
+// TestWhatIsOnDiskIsNotKeptAgain: what is read ahead comes from the disk too, and is no news to it.
+func TestWhatIsOnDiskIsNotKeptAgain(t *testing.T) {
+	w := newWorld(t)
+	w.block = block.Options{PageBytes: 16 << 10}
+	rows := make([]record.Row, 20_000)
+	random := rand.New(rand.NewPCG(1, 1))
+	for i := range rows {
+		rows[i] = row(i/10, fmt.Sprintf("line %d %x %x %x", i, random.Uint64(), random.Uint64(), random.Uint64()))
+		rows[i].Pod = fmt.Sprint("pod-", i%8)
+	}
+	w.compact([]rawObject{w.put(podDefault, rows)})
+	disk := &folder{}
+	for i := range 2 {
+		disk.puts = 0
+		opts := scan.Options{Disk: disk, DiskBytes: 1 << 30, PageCache: -1, Memory: 2 << 20}
+		if _, err := collect(t.Context(), newScanner(t, w.bucket, opts), all(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if (disk.puts > 0) != (i == 0) {
+			t.Errorf("query %d kept %d parts", i, disk.puts)
+		}
+	}
+}
+
 func TestAPartOfAnotherLengthIsNotTaken(t *testing.T) {
 	w := wideBlock(t)
 	disk := &folder{}

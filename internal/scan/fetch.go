@@ -110,8 +110,8 @@ func (q *query) fetch(ctx context.Context, b *openBlock, parts []*part) error {
 			q.count.cacheHits.Add(1)
 			continue
 		}
-		if data, ok := q.aside.take(p.key); ok {
-			p.data, p.fetched = data, true
+		if ahead := q.aside.take(p.key); ahead != nil {
+			p.data, p.fetched = ahead.data, ahead.fetched
 			continue
 		}
 		if data, ok := q.fromDisk(b.plan, p.key.diskPart(), p.at.Length); ok {
