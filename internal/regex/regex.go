@@ -105,6 +105,9 @@ func ended(text string) string {
 // SubexpNames are the names of the groups, "" for the whole and for those without.
 func (x *Expression) SubexpNames() []string { return x.re.SubexpNames() }
 
+// Steps is how many steps its program has, at most MaxSteps and a few for what compilation puts around the text.
+func (x *Expression) Steps() int { return x.steps }
+
 // Match tells whether there is a match in a line. Where the context has ended, or ends meanwhile, it says no.
 func (x *Expression) Match(ctx context.Context, line []byte) bool {
 	if ctx.Err() != nil {

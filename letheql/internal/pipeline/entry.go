@@ -56,6 +56,8 @@ type Entry struct {
 	count int
 	// made is how many bytes the stages have made of the line.
 	made int
+	// exprs are those of templates.
+	exprs expressions
 }
 
 // Scope says which labels stages may set. It is shared by the entries of a query.

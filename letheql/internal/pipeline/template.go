@@ -29,7 +29,6 @@ type format struct {
 type bound struct {
 	tmpl  *template.Template
 	entry *Entry
-	exprs expressions
 }
 
 // newFormat returns a template of the stage, or why it cannot be used.

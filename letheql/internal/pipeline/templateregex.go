@@ -6,30 +6,38 @@ import (
 	"lethe/internal/regex"
 )
 
-// expressions are those that a template has compiled; one goroutine uses them at a time.
-type expressions map[string]*regex.Expression
+// expressions are those that the templates of a query have compiled; one goroutine uses them.
+type expressions struct {
+	compiled map[string]*regex.Expression
+	steps    int
+}
 
-// maxExpressions bounds how many are remembered: an expression may come out of a line.
-const maxExpressions = 64
+// An expression may come out of a line, and a query may hold hundreds of templates: so the expressions that are remembered are bounded by number, and by
+// the sum of their steps, which take some hundred bytes each.
+const (
+	maxExpressions     = 256
+	maxExpressionSteps = 4 * regex.MaxSteps
+)
 
 func (x *expressions) compile(text string) (*regex.Expression, error) {
-	if re, ok := (*x)[text]; ok {
+	if re, ok := x.compiled[text]; ok {
 		return re, nil
 	}
 	re, err := regex.Compile(text)
 	if err != nil {
 		return nil, err
 	}
-	if *x == nil || len(*x) >= maxExpressions {
-		*x = expressions{}
+	if x.compiled == nil || len(x.compiled) >= maxExpressions || x.steps+re.Steps() > maxExpressionSteps {
+		*x = expressions{compiled: map[string]*regex.Expression{}}
 	}
-	(*x)[text] = re
+	x.compiled[text] = re
+	x.steps += re.Steps()
 	return re, nil
 }
 
 // replace puts to in the place of each match. It refuses a result that may be longer than a template's text before it is made.
 func (b *bound) replace(expr, s, to string, literal bool) (string, error) {
-	re, err := b.exprs.compile(expr)
+	re, err := b.entry.exprs.compile(expr)
 	if err != nil {
 		return "", err
 	}
@@ -69,7 +77,7 @@ func (b *bound) replace(expr, s, to string, literal bool) (string, error) {
 }
 
 func (b *bound) count(expr, s string) (int, error) {
-	re, err := b.exprs.compile(expr)
+	re, err := b.entry.exprs.compile(expr)
 	if err != nil {
 		return 0, err
 	}
