@@ -25,6 +25,7 @@ func (s *Scanner) Explain(ctx context.Context, sel letheql.Select) (*letheql.Pla
 		return nil, err
 	}
 	e := &letheql.Plan{Lists: q.store.lists.Load(), Gets: q.store.gets.Load(), MaxBytes: q.store.bytes.Load()}
+	var opens int64
 	for _, t := range p.targets {
 		tp := q.explainTarget(t)
 		e.Targets = append(e.Targets, tp)
@@ -32,11 +33,15 @@ func (s *Scanner) Explain(ctx context.Context, sel letheql.Select) (*letheql.Pla
 		// A raw object is got once, or again where others begin like it; a block by its tail and by stretches of pages.
 		e.Gets += 2 * int64(tp.Raw)
 		for _, b := range t.blocks {
-			e.Gets++
+			opens++
 			if b.Size > wholeBytes {
-				e.Gets += (b.Size-b.Tail)/(64<<10) + 1
+				opens += (b.Size-b.Tail)/(64<<10) + 1
 			}
 		}
+	}
+	e.Gets += opens
+	if s.opts.HedgeAfter > 0 {
+		e.Gets += hedgesOf(e.Gets, opens)
 	}
 	return e, nil
 }

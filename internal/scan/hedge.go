@@ -99,6 +99,10 @@ func (r *request) Close() error {
 	return r.body.Close()
 }
 
+// hedgesOf is how many gets are sent again at most of so many, those of blocks among them. One that was sent again counts as a get itself, and so makes
+// room for others.
+func hedgesOf(gets, blocks int64) int64 { return min(blocks, 1+gets/(hedgeShare-1)) }
+
 // mayHedge counts a request that is to be sent twice, and tells whether it may.
 func (c *counted) mayHedge() bool {
 	for {

@@ -82,8 +82,16 @@ func TestHedgesAreFew(t *testing.T) {
 		}
 	})
 	var stats letheql.Stats
-	if _, err := collect(t.Context(), newScanner(t, slow, scan.Options{HedgeAfter: time.Nanosecond}), all(), &stats); err != nil {
+	s := newScanner(t, slow, scan.Options{HedgeAfter: time.Nanosecond})
+	plan, err := s.Explain(t.Context(), all())
+	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := collect(t.Context(), s, all(), &stats); err != nil {
+		t.Fatal(err)
+	}
+	if stats.Gets > plan.Gets {
+		t.Errorf("%d gets were sent, explained were at most %d", stats.Gets, plan.Gets)
 	}
 	if stats.Hedges == 0 || stats.Hedges > 1+stats.Gets/10 || stats.Gets < blocks {
 		t.Errorf("%d of %d gets were sent again", stats.Hedges, stats.Gets)
@@ -111,5 +119,31 @@ func TestAHedgeThatFailsToo(t *testing.T) {
 	}
 	if n := asked.Load(); n != 2 {
 		t.Errorf("the block was asked for %d times", n)
+	}
+}
+
+// TestACancelledQueryLeavesNoRequest: both requests of a get wait for the store when the query is cancelled. TestMain sees goroutines that are left.
+func TestACancelledQueryLeavesNoRequest(t *testing.T) {
+	w := hours(t, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var waiting, left atomic.Int64
+	b := objtest.NewHooks(w.bucket, objtest.Hooks{Before: func(ctx context.Context, c objtest.Call) error {
+		if c.Op != objtest.GetOp || !isBlock(c.Key) {
+			return nil
+		}
+		if waiting.Add(1) == 2 {
+			cancel()
+		}
+		<-ctx.Done()
+		left.Add(1)
+		return ctx.Err()
+	}})
+	_, err := collect(ctx, newScanner(t, b, scan.Options{HedgeAfter: time.Millisecond}), all(), nil)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if waiting.Load() != 2 || left.Load() != 2 {
+		t.Errorf("%d requests were sent, %d have ended with the query", waiting.Load(), left.Load())
 	}
 }
