@@ -197,8 +197,9 @@ func (s *slicer) selectivity() float64 {
 func (s *slicer) window(ctx context.Context, pages []*pending, a, b int64) (int64, error) {
 	work, err := s.load(ctx, pages, a, b, false)
 	// Each failure costs a read, so that the length falls, and rises again, by more than halves where the rows are far from filling it.
-	if s.reach *= 2; s.out < s.q.s.opts.Memory/8 {
-		s.reach *= 8
+	const longest = 1 << 60
+	if s.reach = min(2*s.reach, longest); s.out < s.q.s.opts.Memory/8 {
+		s.reach = min(8*s.reach, longest)
 	}
 	for fails := 1; errors.Is(err, errFull); fails++ {
 		if a == b {
