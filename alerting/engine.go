@@ -107,6 +107,10 @@ func (q queryEngine) Lines(ctx context.Context, src letheql.Source, query string
 			return
 		}
 		for row, err := range res.Rows {
+			// A rule's value is a count, which leaves them out in metric queries too.
+			if err == nil && row.Undecided {
+				continue
+			}
 			if !yield(row.Row, err) || err != nil {
 				return
 			}

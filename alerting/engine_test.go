@@ -67,6 +67,30 @@ func podRow(sec int, ns, pod, node, log string) KindRow {
 	}}
 }
 
+// A line that a comparison of numbers keeps only because it did not parse fires nothing, unless the rule asks for it.
+func TestUndecidedLinesDoNotFire(t *testing.T) {
+	m := memoryOf(podRow(1, "a", "p", "n1", `{"status":503}`), podRow(2, "a", "p", "n1", "starting"), podRow(3, "a", "p", "n1", `{"status":200}`))
+	e, err := NewEngine(letheql.Options{}, func() time.Time { return at(1) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]string{
+		`pod{} | json | status >= 500`:                    `{"status":503},`,
+		`pod{} | json | status >= 500 or __error__ != ""`: `{"status":503},starting,`,
+	} {
+		got := ""
+		for r, err := range e.Lines(t.Context(), m, query, epoch.UnixNano(), at(1).UnixNano()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += string(r.Log) + ","
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+}
+
 func TestEngineOverMemory(t *testing.T) {
 	m := memoryOf(
 		podRow(3, "a", "p", "n1", "an error"), podRow(1, "a", "p", "n2", "an error, first"), podRow(2, "b", "p", "n1", "error"),

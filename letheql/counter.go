@@ -24,6 +24,8 @@ type counter struct {
 	left  *atomic.Int64
 	spent atomic.Int64
 	scope *pipeline.Scope
+	// undecided are the lines that were left out because of a comparison that could not be made.
+	undecided atomic.Int64
 
 	mu     sync.RWMutex
 	series map[seriesKey]*series
@@ -114,6 +116,10 @@ func (c *counter) visitStages(ctx context.Context, b *Batch) error {
 			return err
 		}
 		if !kept {
+			continue
+		}
+		if entry.Undecided() {
+			c.undecided.Add(1)
 			continue
 		}
 		v := float64(len(entry.Line))

@@ -162,6 +162,8 @@ type LogRow struct {
 	record.Row
 	// Extracted is sorted by name. No name is that of a label of the row's kind, "time" or "log".
 	Extracted []labels.Label
+	// Undecided: a comparison of numbers has kept the row only because an earlier stage had failed on it. A count of lines leaves it out.
+	Undecided bool
 }
 
 // Query evaluates a query. Errors for the user are of type *Error or wrap ErrLimit; a query that takes too long fails with an error

@@ -221,7 +221,7 @@ func (e *Engine) rows(ctx context.Context, lq *logQuery, stats *Stats) iter.Seq2
 				if !kept {
 					continue
 				}
-				out.Log, out.Extracted = entry.Line, extracted(entry)
+				out.Log, out.Extracted, out.Undecided = entry.Line, extracted(entry), entry.Undecided()
 			}
 			n++
 			if !yield(out, nil) || n == lq.limit {

@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
 	"golang.org/x/sync/errgroup"
+
+	"lethe/letheql/internal/pipeline"
 )
 
 // queryMetric evaluates a query for numbers. Each function over lines is computed by Lethe at exactly the times at which the engine will
@@ -56,6 +58,7 @@ func (e *Engine) queryMetric(ctx context.Context, expr Expr, r Request) (*Result
 	data.warn(nodes, &out.Warnings)
 	res.Warnings, res.Infos = out.Warnings.AsStrings("", 0, 0)
 	slices.Sort(res.Warnings)
+	res.Warnings = append(res.Warnings, uncounted(res.Stats)...)
 	res.Warnings = append(res.Warnings, skipped(res.Stats)...)
 	slices.Sort(res.Infos)
 	return res, nil
@@ -68,6 +71,15 @@ func (q queryable) warn(all []*node, to *annotations.Annotations) {
 			to.Add(annotations.NewInvalidQuantileWarning(n.param, n.call.PosRange))
 		}
 	}
+}
+
+// uncounted warns of lines that were left out.
+func uncounted(s *Stats) []string {
+	if s.LinesUndecided == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d lines were not counted: a comparison of numbers had none to compare after a mistake of an earlier stage; "+
+		"| %s=\"\" leaves them out without this warning, | %[2]s!=\"\" counts them", s.LinesUndecided, pipeline.ErrorLabel)}
 }
 
 // grid is the times at which a request wants values.
@@ -157,6 +169,7 @@ func (e *Engine) count(ctx context.Context, n *node, left *atomic.Int64, stats *
 		left.Add(c.spent.Load())
 		return nil, err
 	}
+	atomic.AddInt64(&stats.LinesUndecided, c.undecided.Load())
 	return points, nil
 }
 

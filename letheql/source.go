@@ -139,6 +139,8 @@ type Stats struct {
 	CacheHits int64
 	// LinesScanned were decoded or searched; LinesReturned went out.
 	LinesScanned, LinesReturned, BytesScanned int64
+	// LinesUndecided were not counted, because a comparison of numbers had none to compare after a mistake of an earlier stage.
+	LinesUndecided int64
 	// IndexErrors counts blocks whose line index is damaged; they were searched as a whole.
 	IndexErrors int64
 	// Nanoseconds of planning, and of running, which is what comes after it.

@@ -44,6 +44,9 @@ type Entry struct {
 	Value    float64
 	HasValue bool
 
+	// undecided: a comparison of numbers has kept the line for want of a number.
+	undecided bool
+
 	ctx    context.Context
 	base   Base
 	scope  *Scope
@@ -83,7 +86,7 @@ func NewEntry(ctx context.Context, s *Scope) *Entry {
 // Reset begins the next line. The entry does not keep the line or base beyond the next call.
 func (e *Entry) Reset(line []byte, t int64, base Base) {
 	e.Line, e.Time, e.base = line, t, base
-	e.Value, e.HasValue = 0, false
+	e.Value, e.HasValue, e.undecided = 0, false, false
 	e.labels = e.labels[:0]
 	e.line++
 	e.count, e.made = 0, 0
@@ -219,6 +222,12 @@ func (e *Entry) Failed() bool {
 	}
 	return false
 }
+
+// Undecided reports whether a comparison of numbers has kept the line only because a stage had failed on it, and nothing has looked at that mark
+// since or taken it away: a row to see, but nothing to count.
+func (e *Entry) Undecided() bool { return e.undecided && e.Failed() }
+
+func isMark(name string) bool { return name == ErrorLabel || name == DetailsLabel }
 
 // Extracted returns the labels that stages have set, sorted by name. The slice is valid until the next Reset; the strings stay.
 func (e *Entry) Extracted() []Label {

@@ -14,8 +14,25 @@ import (
 type Condition interface {
 	// appendText appends the condition as it stands in a query, in parentheses where it binds less than its place needs.
 	appendText(b []byte, bind int) []byte
-	holds(e *Entry) bool
+	judge(e *Entry) verdict
 	appendLabels(names []string) []string
+}
+
+// verdict is what a condition says of a line. Of several that must hold the least counts, of several of which one must hold the greatest.
+type verdict int
+
+const (
+	no verdict = iota
+	// undecided: the line has no number to compare because a stage has failed on it. It is kept.
+	undecided
+	yes
+)
+
+func verdictOf(holds bool) verdict {
+	if holds {
+		return yes
+	}
+	return no
 }
 
 // How tightly conditions bind.
@@ -25,10 +42,16 @@ const (
 )
 
 // LabelFilter keeps lines by their labels.
-type LabelFilter struct{ cond Condition }
+type LabelFilter struct {
+	cond Condition
+	// marks: the condition looks at the marks of mistakes.
+	marks bool
+}
 
 // NewLabelFilter returns a stage.
-func NewLabelFilter(c Condition) *LabelFilter { return &LabelFilter{c} }
+func NewLabelFilter(c Condition) *LabelFilter {
+	return &LabelFilter{c, slices.ContainsFunc(c.appendLabels(nil), isMark)}
+}
 
 // String implements Stage.
 func (f *LabelFilter) String() string { return string(f.cond.appendText([]byte("| "), bindOr)) }
@@ -36,8 +59,17 @@ func (f *LabelFilter) String() string { return string(f.cond.appendText([]byte("
 // Labels implements Stage.
 func (f *LabelFilter) Labels() []string { return f.cond.appendLabels(nil) }
 
-// Process implements Stage.
-func (f *LabelFilter) Process(e *Entry) bool { return f.cond.holds(e) }
+// Process implements Stage. What a condition on the marks keeps is wanted as it is.
+func (f *LabelFilter) Process(e *Entry) bool {
+	v := f.cond.judge(e)
+	switch {
+	case v == undecided:
+		e.undecided = true
+	case f.marks:
+		e.undecided = false
+	}
+	return v != no
+}
 
 type both struct {
 	a, b Condition
@@ -67,18 +99,21 @@ func (c both) appendText(b []byte, bind int) []byte {
 	return b
 }
 
-// holds is false where the context has ended: a filter may have thousands of conditions.
-func (c both) holds(e *Entry) bool {
+// judge is no where the context has ended: a filter may have thousands of conditions.
+func (c both) judge(e *Entry) verdict {
 	if e.ctx.Err() != nil {
-		return false
+		return no
 	}
-	a := c.a.holds(e)
-	if c.or && a {
-		return true
+	a := c.a.judge(e)
+	if c.or && a == yes {
+		return yes
 	}
 	// The right side of and runs in any case, since it may mark a line that another side of an or keeps.
-	b := c.b.holds(e)
-	return b && (a || c.or)
+	b := c.b.judge(e)
+	if c.or {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 func (c both) appendLabels(names []string) []string { return c.b.appendLabels(c.a.appendLabels(names)) }
@@ -95,9 +130,9 @@ func (c stringCondition) appendText(b []byte, _ int) []byte {
 	return append(b, c.m.Name+c.m.Type.String()+Quote(c.m.Value)...)
 }
 
-func (c stringCondition) holds(e *Entry) bool {
+func (c stringCondition) judge(e *Entry) verdict {
 	v, _ := e.Get(c.m.Name)
-	return c.m.holds(e, v)
+	return verdictOf(c.m.holds(e, v))
 }
 
 func (c stringCondition) appendLabels(names []string) []string { return append(names, c.m.Name) }
@@ -129,17 +164,25 @@ func (c numberCondition) appendText(b []byte, _ int) []byte {
 	return append(b, c.name+" "+c.op+" "+c.literal...)
 }
 
-// holds drops lines without the label. A line whose label is not a number is marked, where nothing has marked it before, and kept.
-func (c numberCondition) holds(e *Entry) bool {
+// judge is no for a line without the label, but where a stage has failed on it: what a parser did not get to says nothing. A line whose label is not a
+// number is marked, where nothing has marked it before.
+func (c numberCondition) judge(e *Entry) verdict {
 	s, ok := e.Get(c.name)
+	if !ok && e.Failed() {
+		return undecided
+	}
 	if !ok {
-		return false
+		return no
 	}
 	v, err := c.parse(s)
 	if err != nil {
 		e.Fail(ErrFilter, err.Error())
-		return true
+		return undecided
 	}
+	return verdictOf(c.compare(v))
+}
+
+func (c numberCondition) compare(v float64) bool {
 	switch c.op {
 	case "==":
 		return v == c.value

@@ -31,7 +31,7 @@ func (s *LabelFormat) Template(name, text string) error {
 }
 
 func (s *LabelFormat) add(r formatRule) error {
-	if name := string(r.name); name == ErrorLabel || name == DetailsLabel {
+	if name := string(r.name); isMark(name) {
 		return fmt.Errorf("%s cannot be set", name)
 	}
 	if slices.ContainsFunc(s.rules, func(x formatRule) bool { return string(x.name) == string(r.name) }) {
@@ -143,7 +143,7 @@ func (s *Choose) Process(e *Entry) bool {
 		return false
 	}
 	e.labels = slices.DeleteFunc(e.labels, func(l Label) bool {
-		if s.keep && (l.Name == ErrorLabel || l.Name == DetailsLabel) {
+		if s.keep && isMark(l.Name) {
 			return false
 		}
 		found := slices.ContainsFunc(s.matchers, func(c Choice) bool {

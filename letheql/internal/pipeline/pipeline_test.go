@@ -282,6 +282,53 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// A comparison that has no number because of a mistake before keeps the line, but decides nothing.
+func TestUndecided(t *testing.T) {
+	text := func(name, op, v string) Condition { return must[Condition](t)(MatchLabel(name, op, v)) }
+	number := func(name, op, v string) Condition { return must[Condition](t)(CompareLabel(name, op, v)) }
+	marked, unmarked := text(ErrorLabel, "!=", ""), text(ErrorLabel, "=", "")
+	for _, tc := range []struct {
+		conds           []Condition
+		kept, undecided bool
+	}{
+		{[]Condition{number("none", ">", "5")}, true, true},
+		{[]Condition{number("none", "!=", "5")}, true, true},
+		{[]Condition{number("a", ">", "5")}, false, false},
+		{[]Condition{number("a", "<", "6")}, true, false},
+		{[]Condition{number("word", "<", "6")}, true, true},
+		{[]Condition{number("none", ">", "5"), text("a", "=", "5")}, true, true},
+		{[]Condition{number("none", ">", "5"), unmarked}, false, false},
+		{[]Condition{number("none", ">", "5"), marked}, true, false},
+		{[]Condition{marked, number("none", ">", "5")}, true, true},
+		{[]Condition{Or(number("none", ">", "5"), marked)}, true, false},
+		{[]Condition{Or(marked, number("none", ">", "5"))}, true, false},
+		{[]Condition{Or(number("none", ">", "5"), text("a", "=", "6"))}, true, true},
+		{[]Condition{Or(text("a", "=", "6"), number("none", ">", "5"))}, true, true},
+		{[]Condition{And(number("none", ">", "5"), text("a", "=", "6"))}, false, false},
+		{[]Condition{And(text("a", "=", "5"), number("none", ">", "5"))}, true, true},
+		{[]Condition{Or(And(number("none", ">", "5"), text("a", "=", "6")), text("a", "=", "5"))}, true, false},
+	} {
+		e := newEntry("")
+		e.Extract([]byte("a"), []byte("5"))
+		e.Extract([]byte("word"), []byte("w"))
+		e.Fail(ErrJSON, "the line is not a JSON object")
+		var p Pipeline
+		for _, c := range tc.conds {
+			p = append(p, NewLabelFilter(c))
+		}
+		if kept := p.Process(e); kept != tc.kept || e.Undecided() != tc.undecided {
+			t.Errorf("%s: kept %v, undecided %v", p, kept, e.Undecided())
+		}
+		e.remove(ErrorLabel)
+		if e.Undecided() {
+			t.Errorf("%s: undecided without a mark", p)
+		}
+		if e.Reset(nil, 0, nil); e.undecided {
+			t.Error("the next line is undecided from the start")
+		}
+	}
+}
+
 func TestUnwrap(t *testing.T) {
 	for _, tc := range []struct {
 		conv, value string
