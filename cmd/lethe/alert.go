@@ -168,7 +168,7 @@ func (p *program) alertmanagers() (*alertmanager.Config, error) {
 			return nil, err
 		}
 		if u, err := url.Parse(text); byFlag && err == nil && u.User != nil {
-			p.log.Warn("the password of an Alertmanager stands in a flag, where the list of processes shows it; give the URL by an environment variable or a file", "host", u.Host)
+			p.log.Warn("the password of an Alertmanager was given in a flag, which shells remember, and the list of processes shows until it is blotted out; give the URL by an environment variable or a file", "host", u.Host)
 		}
 	}
 	return c, nil

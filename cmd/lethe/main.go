@@ -31,6 +31,7 @@ const (
 )
 
 func main() {
+	argv := takeArguments(os.Args)
 	// A pipe whose reader has gone is an error of the write then, and not the death of the process in the middle of its work.
 	signal.Ignore(syscall.SIGPIPE)
 	// Most of the memory is large buffers of bytes, which cost the collector nothing to look at: collecting more often halves the surplus.
@@ -44,7 +45,7 @@ func main() {
 		config: config.New(), args: newArgs(), lookupEnv: os.LookupEnv, now: time.Now,
 		stdout: os.Stdout, stderr: os.Stderr,
 	}
-	code := p.run(ctx, os.Args)
+	code := p.run(ctx, argv)
 	stop()
 	os.Exit(code)
 }
