@@ -14,6 +14,7 @@ MINIO_VERSION         := v0.0.0-20260212201848-7aac2a2c5b7c
 VERSITYGW_VERSION     := v1.8.0
 ALERTMANAGER_VERSION  := v0.27.0
 HELM_VERSION          := v3.22.0
+LAMBDA_VERSION        := v0.0.0-20261030222936-bef5c4ba774d
 MC_VERSION            := v0.0.0-20250313080218-cf909e1063a9
 GOLANGCI_LINT_VERSION := v2.15.0
 GO_LICENSES_VERSION   := v1.6.0
@@ -36,6 +37,7 @@ $(eval $(call tool,MINIO,minio,github.com/minio/minio,$(MINIO_VERSION),$(QUICK))
 $(eval $(call tool,VERSITYGW,versitygw,github.com/versity/versitygw/cmd/versitygw,$(VERSITYGW_VERSION),$(QUICK)))
 $(eval $(call tool,ALERTMANAGER,alertmanager,github.com/prometheus/alertmanager/cmd/alertmanager,$(ALERTMANAGER_VERSION),$(QUICK)))
 $(eval $(call tool,HELM,helm,helm.sh/helm/v3/cmd/helm,$(HELM_VERSION),$(QUICK)))
+$(eval $(call tool,LAMBDA,aws-lambda-rie,github.com/aws/aws-lambda-runtime-interface-emulator/cmd/aws-lambda-rie,$(LAMBDA_VERSION),$(QUICK)))
 $(eval $(call tool,MC,mc,github.com/minio/mc,$(MC_VERSION),$(QUICK)))
 $(eval $(call tool,GOLANGCI_LINT,golangci-lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,$(GOLANGCI_LINT_VERSION)))
 $(eval $(call tool,GO_LICENSES,go-licenses,github.com/google/go-licenses,$(GO_LICENSES_VERSION)))
@@ -54,6 +56,7 @@ $(PROMTOOL): test/promtool/go.mod test/promtool/go.sum
 export LETHE_TEST_MINIO        ?= $(TOOLS)/bin/minio
 export LETHE_TEST_VERSITYGW    ?= $(TOOLS)/bin/versitygw
 export LETHE_TEST_ALERTMANAGER ?= $(TOOLS)/bin/alertmanager
+export LETHE_TEST_LAMBDA       ?= $(TOOLS)/bin/aws-lambda-rie
 export LETHE_TEST_HELM         ?= $(TOOLS)/bin/helm
 export LETHE_TEST_MC           ?= $(TOOLS)/bin/mc
 export LETHE_TEST_PROMTOOL     ?= $(TOOLS)/bin/promtool
@@ -76,7 +79,7 @@ test-tools:
 	@$(MAKE) --no-print-directory -j test-tools-at-once
 
 .PHONY: test-tools-at-once modules
-test-tools-at-once: $(MINIO) $(ALERTMANAGER) $(HELM) $(MC) modules
+test-tools-at-once: $(MINIO) $(ALERTMANAGER) $(LAMBDA) $(HELM) $(MC) modules
 modules:
 	@$(GO) list -deps -test ./... >/dev/null
 

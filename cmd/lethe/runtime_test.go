@@ -125,10 +125,15 @@ func TestQueryFunction(t *testing.T) {
 	}
 }
 
+// everyLine makes the recorded query one for all lines.
+func everyLine(event string, limit int) string {
+	return strings.ReplaceAll(strings.Replace(event, "%20%7C%3D%20%22line%207%22", "", 1), "&limit=50", fmt.Sprintf("&limit=%d&direction=forward", limit))
+}
+
 func TestStreamingFunction(t *testing.T) {
 	dir := rawLines(t, 20_000)
 	f := startFunction(t, dir, "LETHE_FUNCTION=query", "LETHE_STREAM=true", "LETHE_QUERY_LIMIT=20000", "LETHE_QUERY_MAX_LIMIT=20000")
-	all := strings.ReplaceAll(strings.Replace(event(t, "function-url.json"), "%20%7C%3D%20%22line%207%22", "", 1), "&limit=50", "&limit=20000&direction=forward")
+	all := everyLine(event(t, "function-url.json"), 20_000)
 	f.invoke(all) // a large answer does not end the process
 	r := f.invoke(all)
 	prelude, body, ok := strings.Cut(string(r.Body), strings.Repeat("\x00", 8))

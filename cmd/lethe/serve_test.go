@@ -41,7 +41,7 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// server is the real binary that serves.
+// server is a program that listens.
 type server struct {
 	addr string
 	cmd  *exec.Cmd
@@ -51,17 +51,30 @@ type server struct {
 // startServer starts `lethe serve` and waits until it listens.
 func startServer(t *testing.T, env []string, args ...string) *server {
 	t.Helper()
+	addr := freeAddress(t)
+	return startListening(t, addr, env, binary(t), append([]string{"serve", "--listen", addr, "--compact-every", "0"}, args...)...)
+}
+
+// freeAddress is one on which nothing listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
 	var lc net.ListenConfig
 	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{addr: l.Addr().String(), out: &output{}}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return l.Addr().String()
+}
+
+// startListening starts a program, waits until it listens, and kills it at the end of the test.
+func startListening(t *testing.T, addr string, env []string, program string, args ...string) *server {
+	t.Helper()
+	s := &server{addr: addr, out: &output{}}
 	ctx, cancel := context.WithCancel(context.Background())
-	s.cmd = exec.CommandContext(ctx, binary(t), append([]string{"serve", "--listen", s.addr, "--compact-every", "0"}, args...)...)
+	s.cmd = exec.CommandContext(ctx, program, args...)
 	s.cmd.Env = env
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	if err := s.cmd.Start(); err != nil {

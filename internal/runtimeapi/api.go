@@ -134,8 +134,8 @@ func (a *API) take(w http.ResponseWriter, r *http.Request) {
 	i.reply <- reply
 }
 
-// streams reports whether a response streams. The guide wants a header of its own for that, which AWS's library for Go does not send: there the
-// content type tells it.
+// streams reports whether a response streams. The guide wants a header of its own for that, which AWS's library for Go does not send, for the platform goes by
+// how the function was invoked (as AWS's emulator does: internal/lambda/core/directinvoke). Here the content type tells it.
 func streams(h http.Header) bool {
 	return h.Get("Lambda-Runtime-Function-Response-Mode") == "streaming" || h.Get("Content-Type") == "application/vnd.awslambda.http-integration-response"
 }
