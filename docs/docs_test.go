@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"lethe/internal/commandtest"
 	"lethe/letheql"
 )
 
@@ -44,93 +43,17 @@ func blocks(text, language string) (out []string) {
 	return out
 }
 
-// commands returns the lethe commands in the shell blocks of a text, as lists of words.
-func commands(t *testing.T, text string) (out [][]string) {
-	t.Helper()
-	for _, b := range blocks(text, "sh") {
-		b = strings.ReplaceAll(b, "\\\n", " ")
-		for line := range strings.SplitSeq(b, "\n") {
-			for _, words := range split(t, line) {
-				for len(words) > 0 && (strings.Contains(words[0], "=") || words[0] == "exec" || words[0] == "time") {
-					words = words[1:]
-				}
-				if len(words) > 0 && (words[0] == "lethe" || words[0] == "bin/lethe") {
-					out = append(out, words[1:])
-				}
-			}
-		}
-	}
-	return out
-}
-
-// split splits a line into simple commands and their words, with the shell's quotes; a comment, a pipe, && and redirections end a command.
-func split(t *testing.T, line string) (out [][]string) {
-	t.Helper()
-	var words []string
-	var word strings.Builder
-	var quote rune
-	in, skip := false, false
-	end := func() {
-		if in && !skip {
-			words = append(words, word.String())
-		}
-		if in {
-			skip = false
-		}
-		word.Reset()
-		in = false
-	}
-	for _, c := range line {
-		switch {
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote != 0:
-			word.WriteRune(c)
-		case c == '\'' || c == '"':
-			quote, in = c, true
-		case c == ' ' || c == '\t':
-			end()
-		case c == '#' && !in:
-			end()
-			return append(out, words)
-		case c == '|' || c == '&' || c == ';' || c == '(' || c == ')':
-			end()
-			out, words = append(out, words), nil
-		case c == '>' || c == '<':
-			end()
-			skip = true
-		default:
-			word.WriteRune(c)
-			in = true
-		}
-	}
-	if quote != 0 {
-		t.Fatalf("a quote is not closed: %s", line)
-	}
-	end()
-	return append(out, words)
-}
-
-func TestCommandsAreTheBinarys(t *testing.T) {
-	bin := commandtest.Build(t)
-	n := 0
-	for path, text := range documents(t) {
-		for _, args := range commands(t, text) {
-			bin.Parses(t, path, args)
-			n++
-		}
-	}
-	if n < 10 {
-		t.Errorf("only %d commands found", n)
-	}
-}
-
 // TestRetentionHoldsForAllCommands: what one command of a block keeps, the next does not delete. A command that compacts enforces the default
 // where it is not told otherwise.
 func TestRetentionHoldsForAllCommands(t *testing.T) {
 	for path, text := range documents(t) {
 		for _, b := range blocks(text, "sh") {
-			all := commands(t, "```sh\n"+b+"\n```\n")
+			var all [][]string
+			for _, c := range simple(t, path, "```sh\n"+b+"\n```\n") {
+				if c.program() == "lethe" {
+					all = append(all, c.words[1:])
+				}
+			}
 			if !slices.ContainsFunc(all, func(args []string) bool { return slices.Contains(args, "--retention.time") }) {
 				continue
 			}

@@ -1,31 +1,43 @@
 package docs_test
 
 import (
-	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// foreign are programs of others that a document may call. What is not here, is not of the shell and is not looked at below has no business there.
-var foreign = []string{"aws", "benchstat", "curl", "duckdb", "go", "gzip", "jq", "kubectl", "logcli", "sam", "bin/lethe-bench"}
+// command is a simple command of a document.
+type command struct {
+	path, text string // of the document
+	words      []string
+}
 
-// words of the shell itself.
-var shell = []string{"for", "do", "done", "export", "exec", "time", "taskset"}
+func (c command) program() string { return program(c.words[0]) }
 
-// simple returns the simple commands in the shell blocks of a text.
-func simple(t *testing.T, text string) (out [][]string) {
+// program is what a word calls: ours may be called in the folder where make puts them.
+func program(word string) string { return strings.TrimPrefix(word, "bin/") }
+
+// simple returns the simple commands in the shell blocks of a text and in the code of its sentences. Loops are unrolled; assignments stay words of
+// an export.
+func simple(t *testing.T, path, text string) (out []command) {
 	t.Helper()
-	for _, b := range blocks(text, "sh") {
+	var loops []loop
+	for _, b := range append(blocks(text, "sh"), spans(text)...) {
 		for line := range strings.SplitSeq(strings.ReplaceAll(b, "\\\n", " "), "\n") {
-			if strings.Contains(line, "jq -c '{") {
-				continue // an expression over several words of a pipe
-			}
 			for _, words := range split(t, line) {
-				if len(words) > 0 {
-					out = append(out, words)
+				if words = withoutPrefix(words); len(words) == 0 {
+					continue
+				}
+				switch words[0] {
+				case "for":
+					loops = append(loops, loop{words[1], words[3:]})
+				case "done":
+					loops = loops[:len(loops)-1]
+				default:
+					for _, unrolled := range unroll(words, loops) {
+						out = append(out, command{path, text, unrolled})
+					}
 				}
 			}
 		}
@@ -33,62 +45,60 @@ func simple(t *testing.T, text string) (out [][]string) {
 	return out
 }
 
-// TestCommandsOfMakeAndHelm: each target that a document names is in the Makefile, each install and upgrade renders with its values, and no document
-// calls a program that nobody has looked at.
-func TestCommandsOfMakeAndHelm(t *testing.T) {
-	makefile, err := os.ReadFile("../Makefile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	made, rendered := 0, 0
-	for path, text := range documents(t) {
-		for _, words := range simple(t, text) {
-			switch words[0] {
-			case "make":
-				for _, w := range words[1:] {
-					made++
-					target := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(w) + `:`)
-					variable, _, isVariable := strings.Cut(w, "=")
-					if isVariable {
-						target = regexp.MustCompile(`(?m)^(export )?` + regexp.QuoteMeta(variable) + `\s*[?:]?=`)
-					}
-					if !target.Match(makefile) {
-						t.Errorf("%s: the Makefile has no %s", path, w)
-					}
-				}
-			case "helm":
-				if words[1] == "install" || words[1] == "upgrade" {
-					rendered++
-					renders(t, path, words)
-				}
-			case "lethe", "bin/lethe":
-			default:
-				if !slices.Contains(foreign, words[0]) && !slices.Contains(shell, words[0]) && !strings.Contains(words[0], "=") {
-					t.Errorf("%s: %q is no program that the documents are known to call", path, words[0])
-				}
-			}
+// spans returns the code of sentences that begins with a program and goes on.
+func spans(text string) (out []string) {
+	for _, m := range regexp.MustCompile("`([^`\n]+)`").FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
+		first, _, more := strings.Cut(m[1], " ")
+		if more && checkers[program(first)] != nil {
+			out = append(out, strings.ReplaceAll(m[1], `\|`, "|"))
 		}
 	}
-	if made < 10 || rendered < 4 {
-		t.Errorf("only %d targets of make and %d of helm found", made, rendered)
-	}
+	return out
 }
 
-// renders has helm render what a command would install.
-func renders(t *testing.T, path string, words []string) {
-	t.Helper()
-	helm := os.Getenv("LETHE_TEST_HELM")
-	if helm == "" {
-		t.Fatal("LETHE_TEST_HELM names no binary: run the tests by `make test`, which installs it")
+// loop is `for variable in values`.
+type loop struct {
+	variable string
+	values   []string
+}
+
+// unroll returns the words for each value of each loop.
+func unroll(words []string, loops []loop) [][]string {
+	out := [][]string{words}
+	for _, l := range loops {
+		var next [][]string
+		for _, w := range out {
+			for _, v := range l.values {
+				replaced := slices.Clone(w)
+				for i := range replaced {
+					replaced[i] = strings.NewReplacer("${"+l.variable+"}", v, "$"+l.variable, v).Replace(replaced[i])
+				}
+				next = append(next, replaced)
+			}
+		}
+		out = next
 	}
-	args := []string{"template"}
-	for _, w := range words[2:] {
-		// Of what is there already nothing is known here.
-		if w != "--reset-then-reuse-values" {
-			args = append(args, strings.Replace(w, "deploy/helm/", "../deploy/helm/", 1))
+	return out
+}
+
+// withoutPrefix cuts off what stands before a program. Assignments before it become words of an export, so that they are looked at as well.
+func withoutPrefix(words []string) []string {
+	for len(words) > 0 {
+		switch {
+		case slices.Contains([]string{"do", "exec", "time"}, words[0]):
+			words = words[1:]
+		case words[0] == "taskset" && len(words) > 3 && words[1] == "-c":
+			words = words[3:]
+		case assignment.MatchString(words[0]):
+			if !slices.ContainsFunc(words, func(w string) bool { return !assignment.MatchString(w) }) {
+				return append([]string{"export"}, words...)
+			}
+			words = words[1:]
+		default:
+			return words
 		}
 	}
-	if out, err := exec.CommandContext(t.Context(), helm, args...).CombinedOutput(); err != nil {
-		t.Errorf("%s: %s: %v\n%s", path, strings.Join(words, " "), err, out)
-	}
+	return nil
 }
+
+var assignment = regexp.MustCompile(`^[A-Z_]+=`)

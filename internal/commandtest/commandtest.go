@@ -2,9 +2,11 @@
 package commandtest
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -12,16 +14,22 @@ import (
 	"testing"
 )
 
-// Binary is the path of a built lethe.
+// Binary is the path of a built lethe, or of another command of this module.
 type Binary string
 
-// Build builds the binary for one test.
+// Build builds lethe for one test.
 func Build(t *testing.T) Binary {
 	t.Helper()
+	return BuildPackage(t, "lethe/cmd/lethe")
+}
+
+// BuildPackage builds the command of a package for one test.
+func BuildPackage(t *testing.T, pkg string) Binary {
+	t.Helper()
 	Watch(t, moduleRoot(t))
-	bin := filepath.Join(t.TempDir(), "lethe")
+	bin := filepath.Join(t.TempDir(), path.Base(pkg))
 	// The flags of `make build`: what one has compiled, the other finds in the cache.
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, "lethe/cmd/lethe")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -64,43 +72,71 @@ func (b Binary) help(t *testing.T, args ...string) (string, error) {
 	return string(out), err
 }
 
-var valueFlag = regexp.MustCompile(`(?m)--([\w.-]+)(?:, -(\w))? value`)
+// valueFlag finds, in the text of --help, the flags that have a value: its name follows behind one space.
+var valueFlag = regexp.MustCompile(`(?m)^   --([\w.-]+)(?:, -(\w))? \S`)
 
-// Parses asks the binary whether it knows the command and its flags. Arguments are left out: with --help the binary parses the flags,
-// and does nothing. Where says in errors where the command stands.
+// Parses asks the binary whether it knows the command and its flags, see Parse. Where says in errors where the command stands.
 func (b Binary) Parses(t *testing.T, where string, args []string) {
+	t.Helper()
+	if err := b.Parse(t, args); err != nil {
+		t.Errorf("%s: %v", where, err)
+	}
+}
+
+// Parse returns an error where the binary does not know the command, its flags or their values. Arguments are left out: with --help the binary
+// parses the flags, and does nothing.
+func (b Binary) Parse(t *testing.T, args []string) error {
 	t.Helper()
 	text, err := b.help(t)
 	if err != nil {
 		t.Fatal(err)
+	}
+	wrong := func(err error, out string) error {
+		return fmt.Errorf("%s %s: %w\n%s", filepath.Base(string(b)), strings.Join(args, " "), err, out)
 	}
 	var command, flags []string
 	for i := 0; i < len(args); i++ {
 		switch a := args[i]; {
 		case strings.HasPrefix(a, "-"):
 			flags = append(flags, a)
-			name := strings.TrimLeft(a, "-")
-			for _, m := range valueFlag.FindAllStringSubmatch(text, -1) {
-				if (m[1] == name || m[2] == name && name != "") && i+1 < len(args) {
-					i++
-					flags = append(flags, args[i])
-					break
-				}
+			if !takesValue(text, strings.TrimLeft(a, "-")) {
+				continue
 			}
-		case regexp.MustCompile(`(?m)^   ` + regexp.QuoteMeta(a) + `(,| )`).MatchString(text):
+			// Else it would take --help for its value, and the command would run.
+			if i++; i == len(args) {
+				return wrong(fmt.Errorf("%s has no value", a), "")
+			}
+			flags = append(flags, args[i])
+		case hasCommand(text, a):
 			// A command, or a command of a command: what follows are its flags.
 			command = append(append(command, flags...), a)
 			flags = nil
 			if text, err = b.help(t, command...); err != nil {
-				t.Errorf("%s: lethe %s: %v\n%s", where, strings.Join(args, " "), err, text)
-				return
+				return wrong(err, text)
 			}
 		case len(command) == 0:
-			t.Errorf("%s: lethe %s: there is no command %q", where, strings.Join(args, " "), a)
-			return
+			return wrong(fmt.Errorf("there is no command %q", a), "")
 		}
 	}
 	if out, err := b.help(t, append(command, flags...)...); err != nil {
-		t.Errorf("%s: lethe %s: %v\n%s", where, strings.Join(args, " "), err, out)
+		return wrong(err, out)
 	}
+	return nil
+}
+
+// hasCommand says whether a command of a command has a name, by the text of --help.
+func hasCommand(help, name string) bool {
+	_, commands, _ := strings.Cut(help, "\nCOMMANDS:\n")
+	commands, _, _ = strings.Cut(commands, "OPTIONS:\n")
+	return regexp.MustCompile(`(?m)^   +` + regexp.QuoteMeta(name) + `(,| )`).MatchString(commands)
+}
+
+// takesValue says whether the flag of a name is one with a value, by the text of --help.
+func takesValue(help, name string) bool {
+	for _, m := range valueFlag.FindAllStringSubmatch(help, -1) {
+		if m[1] == name || m[2] == name && name != "" {
+			return true
+		}
+	}
+	return false
 }
