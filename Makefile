@@ -88,7 +88,7 @@ test: test-tools ## all tests, with the race detector, on memory, files and MinI
 	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout 20m $(PKG)
 
 .PHONY: interop
-interop: stores duckdb promtool ## what others make of it: VersityGW as the store, DuckDB as the reader, promtool as the client
+interop: stores duckdb promtool terraform ## what others make of it: VersityGW as the store, DuckDB as the reader, promtool as the client; and Terraform as SAM
 
 .PHONY: stores
 stores: $(VERSITYGW) ## the suite of stores and the probe on VersityGW
@@ -97,6 +97,10 @@ stores: $(VERSITYGW) ## the suite of stores and the probe on VersityGW
 .PHONY: duckdb
 duckdb: ## read blocks with DuckDB, in a module of its own beside the product
 	cd test/duckdb && CGO_ENABLED=1 $(GO) test -timeout 20m ./...
+
+.PHONY: terraform
+terraform: ## hold the Terraform module against the template of SAM, in a module of its own beside the product
+	cd test/terraform && CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 
 .PHONY: promtool
 promtool: $(PROMTOOL) $(HELM) ## ask a server by promtool, and test the chart's rules on metrics
@@ -115,6 +119,7 @@ vet: ## go vet, with what is built by tags, and the modules beside the product
 	$(GO) vet ./...
 	$(GO) vet -tags stores,docker,promtool ./objstore/... ./cmd/lethe ./deploy/helm
 	cd test/duckdb && CGO_ENABLED=1 $(GO) vet -trimpath=false ./... # as its tests were built
+	cd test/terraform && $(GO) vet ./...
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## golangci-lint, configured in .golangci.yml, with what is built by tags

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 		"curl":        (*world).curl,
 		"aws":         (*world).aws,
 		"sam":         (*world).sam,
+		"terraform":   (*world).terraform,
 		"export":      (*world).export,
 		"source":      func(*world, command) error { return nil },
 	}
@@ -121,7 +122,7 @@ func TestCommands(t *testing.T) {
 			}
 		}
 	}
-	for name, least := range map[string]int{"lethe": 30, "lethe-bench": 10, "make": 20, "go": 4, "helm": 8, "kubectl": 6, "curl": 2, "aws": 3, "sam": 2, "export": 5} {
+	for name, least := range map[string]int{"lethe": 30, "lethe-bench": 10, "make": 20, "go": 4, "helm": 8, "kubectl": 6, "curl": 2, "aws": 3, "sam": 2, "terraform": 2, "export": 5} {
 		if seen[name] < least {
 			t.Errorf("only %d commands of %s found", seen[name], name)
 		}
