@@ -297,3 +297,33 @@ func TestBucketAndFunctionsAreKept(t *testing.T) {
 		}
 	}
 }
+
+// TestParametersAllowWhatTheBinaryTakes: what a function could not start with is refused before there is one.
+func TestParametersAllowWhatTheBinaryTakes(t *testing.T) {
+	tpl, _ := load(t)
+	for name, set := range map[string]func(string) error{
+		"RetentionTime": func(s string) error { return new(config.Duration).Set(s) },
+		"RetentionSize": func(s string) error { return new(config.Size).Set(s) },
+	} {
+		var p struct {
+			AllowedPattern string `yaml:"AllowedPattern"`
+		}
+		node := tpl.Parameters[name]
+		if err := node.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		pattern, allowed := regexp.MustCompile(p.AllowedPattern), 0
+		for _, s := range []string{"", "0", "17", "500GB", "1.5Ti", "2TB", "1kB", "500bananas", "500 GB x", "i", "1iB", "15d", "1y", "36h", "2w", "d", "-1d", "15D", "soon"} {
+			if !pattern.MatchString(s) {
+				continue
+			}
+			allowed++
+			if err := set(s); err != nil {
+				t.Errorf("%s may be %q: %v", name, s, err)
+			}
+		}
+		if allowed < 4 {
+			t.Errorf("%s may be only %d of what was tried", name, allowed)
+		}
+	}
+}

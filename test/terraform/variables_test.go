@@ -72,7 +72,7 @@ func (m *module) allows(name string, value cty.Value) bool {
 // TestVariablesAllowWhatParametersDo tries values on both.
 func TestVariablesAllowWhatParametersDo(t *testing.T) {
 	m, p := readModule(t), readTemplate(t)
-	texts := []string{"", "0", "15d", "2w", "1y", "36h", "5m", "d", "15d ", "-1d", "15D", "500GB", "AWS_IAM", "NONE", "none", "e30=", "e+/A", "e30=\n", "a b", "*"}
+	texts := []string{"", "0", "15d", "2w", "1y", "36h", "5m", "d", "15d ", "-1d", "15D", "500GB", "1.5Ti", "500 GB", "500bananas", "AWS_IAM", "NONE", "none", "e30=", "e+/A", "e30=\n", "a b", "*"}
 	tried := 0
 	for name, body := range m.below("var.") {
 		at := func(key string) string { return p.text(p.at("Parameters", camel(name), key)) }

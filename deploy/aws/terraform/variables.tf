@@ -33,6 +33,11 @@ variable "retention_size" {
   description = "Sum of all that is stored, as 500GB; 0 is unlimited."
   type        = string
   default     = "0"
+
+  validation {
+    condition     = can(regex("^[0-9]+([.][0-9]+)?([kKMGTPE]i?)?B?$", var.retention_size))
+    error_message = "retention_size is a size as 500GB, or 0."
+  }
 }
 
 variable "backstop_days" {
