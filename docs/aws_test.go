@@ -117,7 +117,7 @@ func (w *world) aws(c command) error {
 		return nil
 	case words[1] == "sync" && slices.Equal(flags, []string{"--delete"}):
 		if target, err := layout.ParseTarget(key); err != nil || !strings.HasSuffix(words[2], "/"+target.String()) {
-			return fmt.Errorf("lists of %s at %s: %w", words[2], key, err)
+			return fmt.Errorf("lists of %s at %s", words[2], key)
 		}
 		if want := "s3://LISTS/" + string(layout.Pod) + "/${ns}/${hr}/"; !strings.Contains(string(w.file("../deploy/sql/athena.sql")), want) {
 			return fmt.Errorf("the tables do not look at %s", want)

@@ -56,14 +56,20 @@ func (w *world) foreign(c command) error {
 	return nil
 }
 
-// export looks at variables of Lethe.
+// export looks at variables of Lethe, and at those of its Terraform module.
 func (w *world) export(c command) error {
 	known := []string{"LETHE_FUNCTION", "LETHE_STREAM"}
 	for _, s := range config.New().Settings() {
 		known = append(known, s.Env())
 	}
 	for _, word := range c.words[1:] {
-		if name, _, _ := strings.Cut(word, "="); strings.HasPrefix(name, "LETHE_") && !slices.Contains(known, name) {
+		name, _, _ := strings.Cut(word, "=")
+		if v, ok := strings.CutPrefix(name, "TF_VAR_"); ok {
+			if err := w.hasVariable("../deploy/aws/terraform", v); err != nil {
+				return err
+			}
+		}
+		if strings.HasPrefix(name, "LETHE_") && !slices.Contains(known, name) {
 			return fmt.Errorf("no setting has the variable %s", name)
 		}
 	}
@@ -174,6 +180,8 @@ func TestWrongCommands(t *testing.T) {
 		"make test PKGS=./docs":                           "no PKGS",
 		"LETHE_RETENTION=3d lethe compact":                "",
 		"export LETHE_RETENTION=3d":                       "LETHE_RETENTION",
+		"export TF_VAR_query_auth=NONE":                   "",
+		"export TF_VAR_query_auths=NONE":                  "no variable",
 		"LETHE_RETENTION=3d":                              "LETHE_RETENTION",
 		"brew install lethe":                              "no program",
 		"duckdb -init deploy/sql/duck.sql":                "no such file",

@@ -101,4 +101,4 @@ func withoutPrefix(words []string) []string {
 	return nil
 }
 
-var assignment = regexp.MustCompile(`^[A-Z_]+=`)
+var assignment = regexp.MustCompile(`^[A-Za-z_]+=`)
