@@ -227,6 +227,7 @@ func TestValuesThatAreRefused(t *testing.T) {
 		`commonLabels.app\.kubernetes\.io/name=x`:                        "commonLabels has app.kubernetes.io/name",
 		"retention.time=forever":                                         "retention",
 		"image.digest=latest":                                            "digest",
+		"alert.resources.limits.memory=512MB":                            "alert.resources.limits.memory \"512MB\": give it as 512Mi",
 		"minio.persistence.size=50GB":                                    "size",
 		"minio.enabled=false,s3.endpoint=a":                              "existingSecret is needed",
 		"query.ingress.enabled=true":                                     "query.ingress.hosts is empty",

@@ -134,14 +134,27 @@ s3://{{ .Values.s3.bucket }}{{ with include "lethe.prefix" . }}/{{ . }}{{ end }}
 {{- end }}
 {{- end -}}
 
-{{/* Environment of a container that runs lethe. */}}
+{{/* Environment of a container that runs lethe: include "lethe.env" (dict "root" $ "role" "query" "values" .Values.query) */}}
 {{- define "lethe.env" -}}
 - name: LETHE_BUCKET
   value: {{ include "lethe.bucketURL" .root | quote }}
+{{- with dig "limits" "memory" "" .values.resources }}
 - name: GOMEMLIMIT
-  valueFrom:
-    resourceFieldRef: {resource: limits.memory}
+  value: {{ include "lethe.memoryLimit" (dict "role" $.role "limit" .) | quote }}
+{{- end }}
 {{- include "lethe.credentials.env" . }}
+{{- end -}}
+
+{{/* What Go is told of a limit of memory: 90% of it. The rest is for what Go does not count; at the limit itself the kernel would kill before Go collects. */}}
+{{- define "lethe.memoryLimit" -}}
+{{- $q := .limit | toString -}}
+{{- if kindIs "float64" .limit -}}{{- $q = .limit | int64 | toString -}}{{- end -}}
+{{- $units := dict "" 1.0 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 -}}
+{{- if not (regexMatch "^[0-9]+([.][0-9]+)?([kMGT]|[KMGT]i)?$" $q) -}}
+{{- fail (printf "%s.resources.limits.memory %q: give it as 512Mi, 1Gi or 2G" .role $q) -}}
+{{- end -}}
+{{- $bytes := mulf (regexFind "^[0-9.]+" $q | float64) (get $units (regexFind "[kKMGTi]*$" $q)) -}}
+{{ divf (mulf $bytes 0.9) 1048576.0 | floor | int64 }}MiB
 {{- end -}}
 
 {{/* What pod security "restricted" asks for. */}}

@@ -20,7 +20,7 @@ imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 resources: {{- toYaml .values.resources | nindent 2 }}
 securityContext: {{- include "lethe.containerSecurity" .root | nindent 2 }}
 env:
-  {{- include "lethe.env" (dict "root" .root "role" .role) | nindent 2 }}
+  {{- include "lethe.env" . | nindent 2 }}
   {{- with .values.extraEnv }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
