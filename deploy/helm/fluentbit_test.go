@@ -2,6 +2,7 @@ package helm_test
 
 import (
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -66,15 +67,17 @@ func fluentBit(t *testing.T, sets ...string) (files map[string]string, env []str
 	return files, env
 }
 
-// TestFluentBitIsTheConfigurationThatWasRun compares the rendered configuration with the one whose output is in testdata.
+// TestFluentBitIsTheConfigurationThatWasRun compares the rendered configuration with the one whose output is in testdata. Two things are not as they
+// were run: which files are left out, and where journals are looked for. The next two tests look at these.
 func TestFluentBitIsTheConfigurationThatWasRun(t *testing.T) {
-	files, _ := fluentBit(t)
-	for name, path := range map[string]string{"fluent-bit.conf": "fluent-bit.conf", "parsers.conf": "parsers.conf"} {
-		ran, err := os.ReadFile("../../testdata/fluent-bit/config/" + path)
+	files, _ := fluentBit(t, "fluentBit.journalPath=/var/log/journal")
+	own := input(t, files, "tail").keys["exclude_path"][0]
+	for _, name := range []string{"fluent-bit.conf", "parsers.conf"} {
+		ran, err := os.ReadFile("../../testdata/fluent-bit/config/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := strings.NewReplacer("${CONTAINERS}", "/var/log/containers", "${JOURNAL}", "/var/log/journal",
+		text := strings.NewReplacer("${CONTAINERS}/*_fluent-bit-*.log", own, "${CONTAINERS}", "/var/log/containers", "${JOURNAL}", "/var/log/journal",
 			"${STATE}", "/var/lib/lethe-fluent-bit/logs/demo", "${UPLOAD}", "60s").Replace(string(ran))
 		got, want := parseFluentBit(t, files[name]), parseFluentBit(t, text)
 		if len(got) != len(want) {
@@ -93,6 +96,82 @@ func TestFluentBitIsTheConfigurationThatWasRun(t *testing.T) {
 				if _, ok := want[i].keys[k]; !ok {
 					t.Errorf("%s: %s has %s, which was not run", name, want[i].name, k)
 				}
+			}
+		}
+	}
+}
+
+// input returns the agents' input of a plugin.
+func input(t *testing.T, files map[string]string, plugin string) section {
+	t.Helper()
+	for _, s := range parseFluentBit(t, files["fluent-bit.conf"]) {
+		if s.name == "[INPUT]" && s.keys["name"][0] == plugin {
+			return s
+		}
+	}
+	t.Fatalf("no input %s", plugin)
+	return section{}
+}
+
+// TestOnlyOwnLinesAreLeftOut: an agent leaves out the pods of its own release, by the names that kubelet gives to their files.
+func TestOnlyOwnLinesAreLeftOut(t *testing.T) {
+	id := strings.Repeat("0af1", 16)
+	conf, _ := fluentBit(t)
+	tail := input(t, conf, "tail")
+	for file, leftOut := range map[string]bool{
+		"demo-fluent-bit-x7k2p_logs_fluent-bit":          true,
+		"demo-events-6d8f7c9b5d-abcde_logs_fluent-bit":   true,
+		"demo-query-6d8f7c9b5d-abcde_logs_query":         false,
+		"web-0_fluent-bit-team_nginx":                    false,
+		"demo-fluent-bit-x7k2p_logs_istio-proxy":         false,
+		"demo-fluent-bit-x7k2p_logs-two_fluent-bit":      false,
+		"fluent-bit-x7k2p_logging_fluent-bit":            false,
+		"my-fluent-bit-demo-fluent-bit-0_logs_collector": false,
+		"shop-demo-fluent-bit-x7k2p_logs_fluent-bit":     false,
+	} {
+		full := "/var/log/containers/" + file + "-" + id + ".log"
+		got := slices.ContainsFunc(strings.Split(tail.keys["exclude_path"][0], ","), func(pattern string) bool { return matches(t, pattern, full) })
+		if !matches(t, tail.keys["path"][0], full) || got != leftOut {
+			t.Errorf("%s is left out: %t, want %t", full, got, leftOut)
+		}
+	}
+}
+
+// matches is fnmatch, as far as no asterisk has a slash to match.
+func matches(t *testing.T, pattern, name string) bool {
+	t.Helper()
+	ok, err := path.Match(pattern, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ok
+}
+
+// TestJournalsWhereverTheyAre: libsystemd finds both places, if they and the machine's id are there to be found; nothing is made beside /run.
+func TestJournalsWhereverTheyAre(t *testing.T) {
+	for sets, want := range map[string]struct {
+		path   []string
+		mounts map[string]string // the folder of the node by that of the pod
+	}{
+		"":                                       {nil, map[string]string{"/var/log": "/var/log", "/run/log": "/run/log", "/etc/machine-id": "/etc/machine-id"}},
+		"fluentBit.journalPath=/var/log/journal": {[]string{"/var/log/journal"}, map[string]string{"/var/log": "/var/log"}},
+		"fluentBit.journalPath=/data/journal":    {[]string{"/data/journal"}, map[string]string{"/data/journal": "/data/journal"}},
+	} {
+		files, _ := fluentBit(t, strings.Fields(sets)...)
+		if got := input(t, files, "systemd").keys["path"]; !slices.Equal(got, want.path) {
+			t.Errorf("%q: journals are read at %q, want %q", sets, got, want.path)
+		}
+		spec := find[*appsv1.DaemonSet](t, objects(t, strings.Fields(sets)...), "-fluent-bit").Spec.Template.Spec
+		for inside, outside := range want.mounts {
+			m := spec.Containers[0].VolumeMounts[slices.IndexFunc(spec.Containers[0].VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == inside })]
+			v := spec.Volumes[slices.IndexFunc(spec.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name })]
+			if !m.ReadOnly || v.HostPath == nil || v.HostPath.Path != outside {
+				t.Errorf("%q: %s is %v, may be written: %t", sets, inside, v.HostPath, !m.ReadOnly)
+			}
+		}
+		for _, v := range spec.Volumes {
+			if v.HostPath != nil && v.HostPath.Type != nil && *v.HostPath.Type == corev1.HostPathDirectoryOrCreate && strings.HasPrefix(v.HostPath.Path, "/var/log") {
+				t.Errorf("%q: %s is made on nodes that have none, and journald begins to write there", sets, v.HostPath.Path)
 			}
 		}
 	}

@@ -3,6 +3,21 @@
 {{- default (printf "/var/lib/lethe-fluent-bit/%s/%s" .Release.Namespace (include "lethe.fullname" .)) .Values.fluentBit.statePath -}}
 {{- end -}}
 
+{{/* The folder that is mounted for the journal beside /var/log, if any. */}}
+{{- define "lethe.fluentBit.journal" -}}
+{{- $path := default "/run/log" .Values.fluentBit.journalPath -}}
+{{- if not (hasPrefix "/var/log/" $path) }}{{ $path }}{{ end -}}
+{{- end -}}
+
+{{/* Patterns of the files of this release's agents. */}}
+{{- define "lethe.fluentBit.own" -}}
+{{- $own := list -}}
+{{- range list "fluent-bit" "events" -}}
+{{- $own = append $own (printf "/var/log/containers/%s-%s-*_%s_fluent-bit-*.log" (include "lethe.fullname" $) . $.Release.Namespace) -}}
+{{- end -}}
+{{ join "," $own }}
+{{- end -}}
+
 {{- define "lethe.fluentBit.env" -}}
 - name: HTTP_PORT
   value: "2020"
