@@ -211,24 +211,26 @@ func TestMatrixDecodesStrictly(t *testing.T) {
 
 func TestValuesThatAreRefused(t *testing.T) {
 	for sets, want := range map[string]string{
-		"minio.enabled=false":                                            "s3.endpoint is needed where minio.enabled is false",
-		"query.replica=3":                                                "replica",
-		"compactor.mode=job":                                             "compactor",
-		"s3.endpoint=https://s3:1":                                       "endpoint",
-		"s3.endpoint=s3:1&insecure=true":                                 "endpoint",
-		"s3.region=a&insecure=true":                                      "region",
-		"s3.region=":                                                     "region",
-		"s3.prefix=a//b":                                                 "s3.prefix \"a//b\" has a segment that is empty",
-		"s3.prefix=a/../b":                                               "which keys of the bucket cannot have",
-		"s3.prefix=.lethe/a":                                             "which keys of the bucket cannot have",
-		"s3.prefix=a%d":                                                  "prefix",
-		"s3.caSecret=a,s3.caConfigMap=b":                                 "s3.caSecret and s3.caConfigMap are both given",
-		"fullnameOverride=My_Name":                                       "fullnameOverride",
-		`commonLabels.app\.kubernetes\.io/name=x`:                        "commonLabels has app.kubernetes.io/name",
-		"retention.time=forever":                                         "retention",
-		"image.digest=latest":                                            "digest",
-		"alert.resources.limits.memory=512MB":                            "alert.resources.limits.memory \"512MB\": give it as 512Mi",
-		"minio.persistence.size=50GB":                                    "size",
+		"minio.enabled=false":                     "s3.endpoint is needed where minio.enabled is false",
+		"query.replica=3":                         "replica",
+		"compactor.mode=job":                      "compactor",
+		"s3.endpoint=https://s3:1":                "endpoint",
+		"s3.endpoint=s3:1&insecure=true":          "endpoint",
+		"s3.region=a&insecure=true":               "region",
+		"s3.region=":                              "region",
+		"s3.prefix=a//b":                          "s3.prefix \"a//b\" has a segment that is empty",
+		"s3.prefix=a/../b":                        "which keys of the bucket cannot have",
+		"s3.prefix=.lethe/a":                      "which keys of the bucket cannot have",
+		"s3.prefix=a%d":                           "prefix",
+		"s3.caSecret=a,s3.caConfigMap=b":          "s3.caSecret and s3.caConfigMap are both given",
+		"fullnameOverride=My_Name":                "fullnameOverride",
+		`commonLabels.app\.kubernetes\.io/name=x`: "commonLabels has app.kubernetes.io/name",
+		"retention.time=forever":                  "retention",
+		"image.digest=latest":                     "digest",
+		"alert.resources.limits.memory=512MB":     "alert.resources.limits.memory \"512MB\": give it as 512Mi",
+		"minio.persistence.size=50GB":             "size",
+		"s3.endpoint=s3.example.com:443":          "does not know the users of this chart's MinIO: give credentials.",
+		"s3.endpoint=s3.example.com:443,fluentBit.enabled=false,alert.enabled=false,compactor.enabled=false": "give credentials.query.existingSecret",
 		"minio.enabled=false,s3.endpoint=a":                              "existingSecret is needed",
 		"query.ingress.enabled=true":                                     "query.ingress.hosts is empty",
 		"alert.alertmanagers={am:9093}":                                  "alertmanagers",
@@ -303,6 +305,31 @@ func restricted(t *testing.T, name string, spec *corev1.PodSpec) {
 // readsAPI tells whether a pod has something to ask of the API server: events, or which pods to scrape.
 func readsAPI(name string) bool {
 	return strings.HasSuffix(name, "-events") || strings.HasSuffix(name, "-prometheus")
+}
+
+// TestMinIOBesideAnotherStore: it keeps what it has, and is told nothing of the other's credentials.
+func TestMinIOBesideAnotherStore(t *testing.T) {
+	all := objects(t, append(slices.Clone(matrix["external S3"]), "minio.enabled=true")...)
+	find[*appsv1.StatefulSet](t, all, "-minio")
+	for _, d := range all {
+		pod, spec := podOf(d)
+		if spec == nil {
+			continue
+		}
+		for _, v := range spec.Volumes {
+			if v.Secret != nil && slices.Contains([]string{"a", "q", "l", "c"}, v.Secret.SecretName) {
+				t.Errorf("%s mounts the credentials of the store", pod)
+			}
+		}
+		if strings.Contains(pod, "-minio-setup") {
+			t.Errorf("%s makes users in a MinIO that nobody asks", pod)
+		}
+	}
+	for _, d := range all {
+		if s, ok := d.(*corev1.Secret); ok && strings.HasSuffix(s.Name, "-credentials") {
+			t.Errorf("%s is generated, and nobody knows it", s.Name)
+		}
+	}
 }
 
 func TestRetentionSizeIsFourFifthsOfTheVolume(t *testing.T) {

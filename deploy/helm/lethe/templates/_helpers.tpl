@@ -56,8 +56,13 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 {{- end -}}
 
+{{/* Whether the MinIO of this chart is the store: "true" or nothing. */}}
+{{- define "lethe.minioIsStore" -}}
+{{- if and .Values.minio.enabled (not .Values.s3.endpoint) }}true{{ end -}}
+{{- end -}}
+
 {{- define "lethe.s3.insecure" -}}
-{{- if or .Values.s3.insecure (and .Values.minio.enabled (not .Values.s3.endpoint)) -}}true{{- end -}}
+{{- if or .Values.s3.insecure (include "lethe.minioIsStore" .) -}}true{{- end -}}
 {{- end -}}
 
 {{- define "lethe.s3.url" -}}
@@ -125,6 +130,9 @@ s3://{{ .Values.s3.bucket }}{{ with include "lethe.prefix" . }}/{{ . }}{{ end }}
 {{- if and (not $c.existingSecret) (not .root.Values.minio.enabled) -}}
 {{- fail (printf "credentials.%s.existingSecret is needed where minio.enabled is false, or credentials.useServiceAccountRole" .role) -}}
 {{- end }}
+{{- if and (not $c.existingSecret) .root.Values.s3.endpoint -}}
+{{- fail (printf "s3.endpoint names a store that does not know the users of this chart's MinIO: give credentials.%s.existingSecret and those of the other roles, or leave s3.endpoint empty" .role) -}}
+{{- end }}
 - name: AWS_ACCESS_KEY_ID
   valueFrom:
     secretKeyRef: {name: {{ include "lethe.credentials.name" . }}, key: AWS_ACCESS_KEY_ID}
@@ -177,7 +185,7 @@ capabilities: {drop: [ALL]}
 {{- define "lethe.retentionSize" -}}
 {{- if .Values.retention.size -}}
 {{ .Values.retention.size }}
-{{- else if and .Values.minio.enabled (not .Values.s3.endpoint) -}}
+{{- else if include "lethe.minioIsStore" . -}}
 {{- $q := .Values.minio.persistence.size -}}
 {{- $mib := 0.0 -}}
 {{- if hasSuffix "Ti" $q -}}{{- $mib = mulf (trimSuffix "Ti" $q | float64) 1048576.0 -}}
