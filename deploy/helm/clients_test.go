@@ -2,7 +2,6 @@ package helm_test
 
 import (
 	"context"
-	"encoding/base64"
 	"net/url"
 	"os"
 	"os/exec"
@@ -131,44 +130,6 @@ func TestVentiDashboardQueriesParse(t *testing.T) {
 	}
 	if n < 4 {
 		t.Errorf("only %d queries found", n)
-	}
-}
-
-// TestRoundTripAsks runs the container of `helm test` that waits for a line, with a wget that writes down what it was called with.
-func TestRoundTripAsks(t *testing.T) {
-	pod := find[*corev1.Pod](t, objects(t, "query.webConfigSecret=web", "query.authSecret=auth"), "-test")
-	ask := pod.Spec.Containers[1]
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "wget"), "#!/bin/sh\nfor a; do printf '%s\\n' \"$a\" >>\"$LOG\"; done\necho \"lethe round trip of $POD_UID\"\n")
-	if err := os.Chmod(filepath.Join(dir, "wget"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), ask.Command[0], ask.Command[1:]...)
-	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "LOG="+dir+"/log", "POD_UID=u-1", "QUERY_USER=venti", "QUERY_PASSWORD=a:b")
-	for _, e := range ask.Env {
-		if e.ValueFrom == nil {
-			cmd.Env = append(cmd.Env, e.Name+"="+e.Value)
-		}
-	}
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "the line came through") {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	log, err := os.ReadFile(filepath.Join(dir, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("venti:a:b")); !strings.Contains(string(log), want+"\n") {
-		t.Errorf("called with\n%s, want %s", log, want)
-	}
-	u, err := url.Parse(regexp.MustCompile(`(?m)^https?://.*$`).FindString(string(log)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if u.Scheme+"://"+u.Host+u.Path != "https://demo-query.logs.svc:6060/api/v1/query_range" {
-		t.Errorf("it asks %s", u)
-	}
-	if _, err := letheql.Parse(u.Query().Get("query")); err != nil || !strings.Contains(u.Query().Get("query"), `namespace="logs",container="say"} |= "u-1"`) {
-		t.Errorf("the query %q: %v", u.Query().Get("query"), err)
 	}
 }
 
