@@ -42,8 +42,10 @@ var foreign = map[string][]string{
 	"benchstat": nil,
 	"docker":    nil, // load
 	"duckdb":    {"-init"},
+	"echo":      nil,
 	"gzip":      {"-dc"},
 	"jq":        {"-c"},
+	"mkdir":     {"-p"},
 	"logcli":    {"--from", "--to", "--limit", "-o", "--include-common-labels"},
 }
 
