@@ -10,13 +10,18 @@
 ports:
   - {name: http, containerPort: 6060}
 # With basic auth or client certificates a probe has none: then the port must be open, no more.
+startupProbe:
+  tcpSocket: {port: http}
+  periodSeconds: 1
+  failureThreshold: 60
+# It is first asked as soon as the port is open, and seldom from then on: each answer is a LIST of the store, which has a price.
 readinessProbe:
   {{- if .Values.query.webConfigSecret }}
   tcpSocket: {port: http}
   {{- else }}
   httpGet: {path: /-/ready, port: http}
   {{- end }}
-  periodSeconds: 5
+  periodSeconds: 30
   timeoutSeconds: 5
 livenessProbe:
   {{- if .Values.query.webConfigSecret }}
