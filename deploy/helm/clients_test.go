@@ -185,7 +185,13 @@ func TestNotesSayWhatWorks(t *testing.T) {
 		t.Errorf("%s answers %s", commands[1], answer)
 	}
 
+	if slow := notes(t, "fluentBit.uploadTimeout=5m"); !strings.Contains(slow, "agents upload every 5m") {
+		t.Errorf("when the first lines come is not said:\n%s", slow)
+	}
 	off := notes(t, matrix["all off"]...)
+	if strings.Contains(off, "upload every") {
+		t.Errorf("agents are promised where there are none:\n%s", off)
+	}
 	if strings.Contains(off, "helm -n logs test") || !strings.Contains(off, "exec deploy/demo-query -- lethe inspect") {
 		t.Errorf("without agents there is nothing to test:\n%s", off)
 	}
