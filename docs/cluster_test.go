@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
 )
 
 // installed returns what follows `helm install` or `helm upgrade`, as `helm template` takes it; nil for another command.
@@ -82,6 +85,10 @@ func (w *world) kubectl(c command) error {
 		return w.exists(words[2])
 	case words[0] == "create" && words[1] == "secret" && words[2] == "generic" && len(words) > 4:
 		return w.secret(c, words[3], words[4:])
+	case words[0] == "patch" && words[1] == "pvc" && len(words) == 5 && words[3] == "--patch":
+		return w.claim(words[2], words[4])
+	case words[0] == "delete" && words[1] == "statefulset" && len(words) == 4 && words[3] == "--cascade=orphan":
+		return w.exists(words[1] + "/" + words[2])
 	}
 	return fmt.Errorf("nobody has looked at kubectl %s", strings.Join(words, " "))
 }
@@ -99,6 +106,32 @@ func (w *world) exists(resource string) error {
 		}
 	}
 	return fmt.Errorf("the chart makes no %s", resource)
+}
+
+// claim: the first pod of a StatefulSet has the claim, and the patch is one of its size.
+func (w *world) claim(name, patch string) error {
+	var p struct {
+		Spec corev1.PersistentVolumeClaimSpec `json:"spec"`
+	}
+	if err := yaml.UnmarshalStrict([]byte(patch), &p); err != nil {
+		return err
+	}
+	if p.Spec.Resources.Requests.Storage().IsZero() {
+		return errors.New("the patch gives no size")
+	}
+	manifests, err := w.chart(w.orDefault(nil))
+	if err != nil {
+		return err
+	}
+	for _, m := range manifests {
+		claims, _ := at(m, "spec", "volumeClaimTemplates").([]any)
+		for _, c := range claims {
+			if name == fmt.Sprintf("%v-%v-0", at(c, "metadata", "name"), at(m, "metadata", "name")) {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("no StatefulSet has the claim %s", name)
 }
 
 // secret: an installation in the same document reads the Secret and each of its keys, and finds all that it reads.
@@ -184,25 +217,32 @@ func TestWrongCommandsInAClusterAreFound(t *testing.T) {
 	const install = "```sh\nhelm install lethe deploy/helm/lethe --namespace lethe --set query.webConfigSecret=web --set query.authSecret=auth\n```\n" +
 		"```yaml\ntls_server_config:\n  cert_file: a.crt\n  key_file: a.key\n```\n"
 	wrong(t, install, map[string]string{
-		"helm install lethe deploy/helm/lethe --namespace lethe --set nosuch=1":                              "nosuch",
-		"helm install lethe deploy/helm/lethe --namespace lethe --sets a=1":                                  "--sets",
-		"helm install lethe deploy/helm/leth --namespace lethe":                                              "no such file",
-		"helm install logs deploy/helm/lethe --namespace lethe":                                              "not logs",
-		"helm upgrade lethe deploy/helm/lethe --namespace logs":                                              "not logs",
-		"helm test lethe --namespace lethe --timeout soon":                                                   "soon",
-		"helm test leth --namespace lethe":                                                                   "not leth",
-		"helm rollback lethe":                                                                                "none of",
-		"kubectl -n lethe rollout status deployment/lethe-query":                                             "",
-		"kubectl -n lethe rollout status deployment/lethe-server":                                            "makes no",
-		"kubectl -n lethe rollout status cronjob/lethe-query":                                                "makes no",
-		"kubectl -n logs rollout status deployment/lethe-query":                                              "not logs",
-		"kubectl rollout status deployment/lethe-query":                                                      "which namespace",
-		"kubectl -n lethe delete deployment/lethe-query now":                                                 "nobody has looked",
-		"kubectl -n lethe create secret generic auth --from-literal=username=a --from-literal=password=b":    "",
-		"kubectl -n lethe create secret generic auth --from-literal=user=a --from-literal=password=b":        "[password username]",
-		"kubectl -n lethe create secret generic auths --from-literal=username=a --from-literal=password=b":   "no installation",
-		"kubectl -n lethe create secret generic web --from-file=web.yml --from-file=a.crt --from-file=a.key": "",
-		"kubectl -n lethe create secret generic web --from-file=web.yml --from-file=a.crt":                   "a.key",
-		"kubectl -n lethe create secret generic web --from-files=web.yml":                                    "--from-files",
+		"helm install lethe deploy/helm/lethe --namespace lethe --set nosuch=1":                                         "nosuch",
+		"helm install lethe deploy/helm/lethe --namespace lethe --sets a=1":                                             "--sets",
+		"helm install lethe deploy/helm/leth --namespace lethe":                                                         "no such file",
+		"helm install logs deploy/helm/lethe --namespace lethe":                                                         "not logs",
+		"helm upgrade lethe deploy/helm/lethe --namespace logs":                                                         "not logs",
+		"helm test lethe --namespace lethe --timeout soon":                                                              "soon",
+		"helm test leth --namespace lethe":                                                                              "not leth",
+		"helm rollback lethe":                                                                                           "none of",
+		"kubectl -n lethe rollout status deployment/lethe-query":                                                        "",
+		"kubectl -n lethe rollout status deployment/lethe-server":                                                       "makes no",
+		"kubectl -n lethe rollout status cronjob/lethe-query":                                                           "makes no",
+		"kubectl -n logs rollout status deployment/lethe-query":                                                         "not logs",
+		"kubectl rollout status deployment/lethe-query":                                                                 "which namespace",
+		"kubectl -n lethe delete statefulset lethe-minio --cascade=orphan":                                              "",
+		"kubectl -n lethe delete statefulset lethe-store --cascade=orphan":                                              "makes no",
+		"kubectl -n lethe delete statefulset lethe-minio --cascade=foreground":                                          "nobody has looked",
+		`kubectl -n lethe patch pvc data-lethe-minio-0 --patch '{"spec":{"resources":{"requests":{"storage":"1Gi"}}}}'`: "",
+		`kubectl -n lethe patch pvc data-lethe-minio --patch '{"spec":{"resources":{"requests":{"storage":"1Gi"}}}}'`:   "no StatefulSet",
+		`kubectl -n lethe patch pvc data-lethe-minio-0 --patch '{"spec":{"resource":{"requests":{"storage":"1Gi"}}}}'`:  "resource",
+		`kubectl -n lethe patch pvc data-lethe-minio-0 --patch '{"spec":{}}'`:                                           "no size",
+		"kubectl -n lethe delete deployment/lethe-query now":                                                            "nobody has looked",
+		"kubectl -n lethe create secret generic auth --from-literal=username=a --from-literal=password=b":               "",
+		"kubectl -n lethe create secret generic auth --from-literal=user=a --from-literal=password=b":                   "[password username]",
+		"kubectl -n lethe create secret generic auths --from-literal=username=a --from-literal=password=b":              "no installation",
+		"kubectl -n lethe create secret generic web --from-file=web.yml --from-file=a.crt --from-file=a.key":            "",
+		"kubectl -n lethe create secret generic web --from-file=web.yml --from-file=a.crt":                              "a.key",
+		"kubectl -n lethe create secret generic web --from-files=web.yml":                                               "--from-files",
 	})
 }
