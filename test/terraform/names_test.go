@@ -43,6 +43,7 @@ var values = map[string]string{
 	"aws_s3_bucket.logs.id":                      "Bucket",
 	"aws_s3_bucket.logs.arn":                     "Bucket.Arn",
 	"aws_sqs_queue.dead_letters.arn":             "DeadLetters.Arn",
+	"aws_sqs_queue.dead_letters.name":            "DeadLetters.QueueName",
 	"aws_iam_policy.agents.arn":                  "AgentPolicy",
 	"aws_lambda_function_url.query.function_url": "QueryUrl.FunctionUrl",
 }
