@@ -47,7 +47,7 @@ type properties struct {
 			Statement []statement `yaml:"Statement"`
 		} `yaml:"PolicyDocument"`
 	} `yaml:"Policies"`
-	Reserved   int       `yaml:"ReservedConcurrentExecutions"`
+	Reserved   yaml.Node `yaml:"ReservedConcurrentExecutions"`
 	DeadLetter yaml.Node `yaml:"DeadLetterQueue"`
 	Logging    struct {
 		LogGroup yaml.Node `yaml:"LogGroup"`
@@ -292,8 +292,8 @@ func TestBucketAndFunctionsAreKept(t *testing.T) {
 		if p.Logging.LogGroup.Value != name+"Logs" {
 			t.Errorf("%s logs to %q", name, p.Logging.LogGroup.Value)
 		}
-		if scheduled := name != "Query"; scheduled && (p.Reserved != 1 || p.DeadLetter.IsZero()) {
-			t.Errorf("%s runs %d at once, without a dead-letter queue or with one", name, p.Reserved)
+		if scheduled := name != "Query"; scheduled && (p.Reserved.Value != "1" || p.DeadLetter.IsZero()) {
+			t.Errorf("%s runs %q at once, without a dead-letter queue or with one", name, p.Reserved.Value)
 		}
 	}
 }

@@ -228,6 +228,25 @@ func TestOnlyAnOpenURLIsOpen(t *testing.T) {
 	}
 }
 
+// TestQueriesAreBounded: 0 reserves nothing on either side.
+func TestQueriesAreBounded(t *testing.T) {
+	m, p := readModule(t), readTemplate(t)
+	reserved := p.at("Resources", "Query", "Properties", "ReservedConcurrentExecutions")
+	bounded := p.at("Conditions", "Bounded")
+	if reserved.Content[0].Value != "Bounded" || bounded.Tag != "!Not" {
+		t.Fatal("the template bounds queries on another condition than the module")
+	}
+	if equal := bounded.Content[0]; equal.Tag != "!Equals" || p.text(equal.Content[0]) != "${QueryConcurrency}" || equal.Content[1].Value != "0" {
+		t.Error("the template bounds queries on another condition than the module")
+	}
+	for concurrency, want := range map[int64]string{0: "-1", 1: "1", 20: "20"} {
+		scope := m.scope(map[string]cty.Value{"query_concurrency": cty.NumberIntVal(concurrency)})
+		if got := m.flat("aws_lambda_function.query", scope)["reserved_concurrent_executions"]; got != want {
+			t.Errorf("with %d the module reserves %s, want %s", concurrency, got, want)
+		}
+	}
+}
+
 // TestOrderThatNoReferenceGives: Lambda refuses a dead-letter queue as long as the role may not send to it, and S3 two changes of access at once.
 func TestOrderThatNoReferenceGives(t *testing.T) {
 	m := readModule(t)

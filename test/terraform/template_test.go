@@ -94,6 +94,9 @@ func (p *template) text(n *yaml.Node) string {
 		// Two elements stand for the list, as in the module.
 		list := p.text(n.Content[1])
 		return list + "[0]" + n.Content[0].Value + list + "[1]"
+	case n.Tag == "!If" && n.Content[2].Value == "AWS::NoValue":
+		// What there is where there is something; TestQueriesAreBounded looks at the condition.
+		return p.text(n.Content[1])
 	case n.Kind != yaml.ScalarNode || strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") && n.Tag != "!Sub":
 		p.t.Fatalf("template.yaml:%d: cannot read %s", n.Line, n.Tag)
 	}

@@ -116,8 +116,10 @@ func TestVariablesAllowWhatParametersDo(t *testing.T) {
 			t.Errorf("the name %q: want %t", name, want)
 		}
 	}
-	if m.allows("backstop_days", cty.NumberFloatVal(2.5)) {
-		t.Error("half a day is allowed, which a bucket does not know")
+	for _, name := range []string{"backstop_days", "query_concurrency"} {
+		if m.allows(name, cty.NumberFloatVal(2.5)) {
+			t.Errorf("%s may be two and a half", name)
+		}
 	}
 }
 

@@ -44,6 +44,8 @@ resource "aws_lambda_function" "query" {
   handler          = "bootstrap"
   memory_size      = 1769
   timeout          = 30
+  # -1 reserves nothing, and bounds nothing.
+  reserved_concurrent_executions = var.query_concurrency == 0 ? -1 : var.query_concurrency
 
   logging_config {
     log_format = "Text"

@@ -74,6 +74,17 @@ variable "web_config" {
   }
 }
 
+variable "query_concurrency" {
+  description = "How many queries run at once, reserved of the account's quota; more are refused, and cost nothing. 0 is as many as the account lets run."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.query_concurrency >= 0 && floor(var.query_concurrency) == var.query_concurrency
+    error_message = "query_concurrency is a whole number, at least 0."
+  }
+}
+
 variable "alertmanagers" {
   description = "URLs of Alertmanagers."
   type        = list(string)
