@@ -102,6 +102,25 @@ func TestAgentsOutliveTheirPods(t *testing.T) {
 	}
 }
 
+// TestAgentsOnNodesWithSELinux: the label is the agents' alone, and none is asked for where nobody gives one.
+func TestAgentsOnNodesWithSELinux(t *testing.T) {
+	for set, want := range map[string]string{"fluentBit.enabled=true": "", "fluentBit.seLinuxOptions.type=spc_t": "spc_t"} {
+		for _, d := range objects(t, set) {
+			pod, spec := podOf(d)
+			if spec == nil {
+				continue
+			}
+			got := ""
+			if o := spec.SecurityContext.SELinuxOptions; o != nil {
+				got = o.Type
+			}
+			if agents := strings.HasSuffix(pod, "-fluent-bit"); agents && got != want || !agents && got != "" {
+				t.Errorf("%s: %s runs as %q", set, pod, got)
+			}
+		}
+	}
+}
+
 func TestEventsHaveTheirOwnPosition(t *testing.T) {
 	all := objects(t)
 	d := find[*appsv1.Deployment](t, all, "-events")
