@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -65,12 +66,23 @@ func moduleRoot(t *testing.T) string {
 	return filepath.Dir(strings.TrimSpace(string(mod)))
 }
 
-// help returns what the binary prints for a command's --help.
+// help returns what the binary prints for a command's --help. It is asked once: most commands have a beginning that others have too.
 func (b Binary) help(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), string(b), append(args, "--help")...).CombinedOutput()
+	type answer struct {
+		out string
+		err error
+	}
+	key := string(b) + "\x00" + strings.Join(args, "\x00")
+	if a, ok := helped.Load(key); ok {
+		return a.(answer).out, a.(answer).err
+	}
+	out, err := exec.CommandContext(t.Context(), string(b), append(slices.Clone(args), "--help")...).CombinedOutput()
+	helped.Store(key, answer{string(out), err})
 	return string(out), err
 }
+
+var helped sync.Map
 
 // valueFlag finds, in the text of --help, the flags that have a value: its name follows behind one space.
 var valueFlag = regexp.MustCompile(`(?m)^   --([\w.-]+)(?:, -(\w))? \S`)
