@@ -141,14 +141,15 @@ func (c *counter) visitStages(ctx context.Context, b *Batch) error {
 		if err != nil {
 			return err
 		}
-		if err := c.add(s, slot, t, v); err != nil {
+		if err := c.add(s, slot, 1, t, v); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *counter) add(s *series, slot int, t int64, v float64) error {
+// add adds n lines that together have one value, and one time where the function wants it.
+func (c *counter) add(s *series, slot int, n, t int64, v float64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, err := c.page(s, slot)
@@ -156,8 +157,8 @@ func (c *counter) add(s *series, slot int, t int64, v float64) error {
 		return err
 	}
 	i := slot % pageLen
-	p.n[i]++
-	first := p.n[i] == 1
+	first := p.n[i] == 0
+	p.n[i] += n
 	switch c.node.fn.value {
 	case sumValue:
 		p.v[i] += v

@@ -195,13 +195,19 @@ func (r *LogRow) Bytes() int64 {
 	return int64(n)
 }
 
+// limited is the select of a query. Of lines that have stages to pass, nobody knows how many are needed.
+func (lq *logQuery) limited() Select {
+	q := lq.q
+	if len(lq.run) == 0 {
+		q.Limit = lq.limit
+	}
+	return q
+}
+
 // rows yields at most limit rows that pass the stages.
 func (e *Engine) rows(ctx context.Context, lq *logQuery, stats *Stats) iter.Seq2[LogRow, error] {
 	return func(yield func(LogRow, error) bool) {
-		q := lq.q
-		if len(lq.run) == 0 {
-			q.Limit = lq.limit
-		}
+		q := lq.limited()
 		entry := pipeline.NewEntry(ctx, &pipeline.Scope{Reserved: reservedIn(q.Kind)})
 		n := 0
 		for row, err := range e.src.Lines(ctx, q, stats) {

@@ -160,6 +160,9 @@ func (e *Engine) count(ctx context.Context, n *node, left *atomic.Int64, stats *
 		return nil, err
 	}
 	c := newCounter(n, e.o.MaxSeries, left)
+	if q.Share = n.share(); q.Share != nil {
+		q.Share.Add = c.merge
+	}
 	err := e.src.Visit(ctx, q, stats, func(b *Batch) error { return c.visit(ctx, b) })
 	var points []promql.Series
 	if err == nil {
@@ -180,7 +183,7 @@ func (e *Engine) selects(expr Expr, r Request) ([]Select, error) {
 		if err != nil {
 			return nil, err
 		}
-		return []Select{lq.q}, nil
+		return []Select{lq.limited()}, nil
 	}
 	g, err := e.grid(r)
 	if err != nil {
@@ -193,7 +196,9 @@ func (e *Engine) selects(expr Expr, r Request) ([]Select, error) {
 	var out []Select
 	for _, n := range nodes {
 		if !n.empty() {
-			out = append(out, n.selectRows())
+			q := n.selectRows()
+			q.Share = n.share()
+			out = append(out, q)
 		}
 	}
 	return out, nil

@@ -21,8 +21,9 @@ type node struct {
 	vs   *parser.VectorSelector
 	sel  *Selector
 	fn   lineFunc
-	// grid is when the function is evaluated.
-	grid grid
+	// grid is when the function is evaluated, root when the query is, and index the place of the function in it.
+	grid, root grid
+	index      int
 	// length and offset of its windows in milliseconds, seconds the length as the user wrote it.
 	length, offset int64
 	seconds        float64
@@ -123,7 +124,7 @@ func (n *nodes) add(call *parser.Call, vs *parser.VectorSelector, matrix *parser
 	sel := n.e.byPos[int(vs.PosRange.Start)]
 	fn, _ := funcOf(call.Func.Name, sel.unwrap)
 	x := &node{
-		expr: n.e, call: call, vs: vs, sel: sel, fn: fn, grid: g,
+		expr: n.e, call: call, vs: vs, sel: sel, fn: fn, grid: g, root: n.root, index: len(n.out),
 		length: matrix.Range.Milliseconds(), offset: vs.OriginalOffset.Milliseconds(), seconds: matrix.Range.Seconds(),
 		fixed: n.at(vs.Timestamp, vs.StartOrEnd),
 	}

@@ -60,6 +60,9 @@ type Select struct {
 	NeedSize bool
 	// NeedStream and NeedNode: these labels of pod logs are wanted. Without it they may be empty.
 	NeedStream, NeedNode bool
+	// Share, of a Visit, is for sources that have rows counted elsewhere: each row is either visited, or in counts that are given to Share.Add. Nil
+	// where all rows must be visited.
+	Share *Share
 }
 
 // ListedValues returns the values that one of the matchers of a label lists, as ="a" and =~"a|b" do. Other matchers may leave some of them
@@ -101,6 +104,19 @@ const (
 	NotMatches
 )
 
+// String returns the operator as it is written.
+func (op FilterOp) String() string {
+	switch op {
+	case Contains:
+		return "|="
+	case NotContains:
+		return "!="
+	case Matches:
+		return "|~"
+	}
+	return "!~"
+}
+
 // MaxFilters is the greatest number of line filters of a selector.
 const MaxFilters = 100
 
@@ -121,8 +137,8 @@ func (f LineFilter) Texts() []string { return append([]string{f.Text}, f.Or...) 
 // Stats is what a query cost. Fields are added to; one Stats may serve several selects of a query, one after the other or at once
 // (scan adds to it under its own lock, and callers read it when the query has ended).
 type Stats struct {
-	// Targets and Hours that the plan touched.
-	Targets, Hours int64
+	// Targets and Hours that the plan touched, and Pieces of it that others read.
+	Targets, Hours, Pieces int64
 	// Objects: blocks and raw objects planned; pruned ones are those that the index or the bounds left out.
 	Blocks, BlocksPruned, RawObjects, RawBytes int64
 	// BytesPlanned are those of the objects planned; BytesPruned those of blocks that bounds left out, and of pages of planned ones that labels,
@@ -159,6 +175,8 @@ type Plan struct {
 	Lists    int64 `json:"lists"`
 	Gets     int64 `json:"gets"`
 	MaxBytes int64 `json:"maxBytes"`
+	// Pieces that others would read at once; 0 where one machine reads all.
+	Pieces int `json:"pieces,omitempty"`
 }
 
 // TargetPlan is the part of a plan in one target.
