@@ -78,7 +78,7 @@ func (d *SealedDay) validate(t layout.Target, s Sealed) error {
 	seen := make(map[string]bool, len(d.Blocks))
 	for i := range d.Blocks {
 		b := &d.Blocks[i]
-		if err := b.validate(t); err != nil {
+		if err := b.Validate(t); err != nil {
 			return err
 		}
 		if b.Hour.Day() != d.Day || seen[b.Key] {

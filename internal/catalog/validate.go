@@ -32,7 +32,7 @@ func (m *Manifest) Validate(t layout.Target) error {
 		return nil
 	}
 	for i := range m.Blocks {
-		if err := firstOf(m.Blocks[i].validate(t), once(m.Blocks[i].Key)); err != nil {
+		if err := firstOf(m.Blocks[i].Validate(t), once(m.Blocks[i].Key)); err != nil {
 			return err
 		}
 	}
@@ -85,7 +85,8 @@ func isSealedOf(key string, t layout.Target) bool {
 	return err == nil && st == t
 }
 
-func (b *Block) validate(t layout.Target) error {
+// Validate checks that a block is one of t, and that its numbers can be. Errors wrap ErrInvalid.
+func (b *Block) Validate(t layout.Target) error {
 	bt, h, id, err := layout.ParseBlock(b.Key)
 	switch {
 	case err != nil:

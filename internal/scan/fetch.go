@@ -83,6 +83,9 @@ func (q *query) tail(ctx context.Context, b *blockPlan) (*tail, error) {
 func (q *query) get(ctx context.Context, b *blockPlan, at objstore.Range) (data []byte, err error) {
 	rc, attrs, err := q.ask(ctx, b.Key, at)
 	if err != nil {
+		if q.part && errors.Is(err, objstore.ErrNotExist) {
+			return nil, &GoneError{Key: b.Key} // who cut the piece knows the manifest
+		}
 		return nil, b.in.snap.Missing(ctx, q.store, fmt.Errorf("reading %s: %w", b.Key, err))
 	}
 	defer func() { err = errors.Join(err, rc.Close()) }()

@@ -21,28 +21,24 @@ func (s *Scanner) Lines(ctx context.Context, sel letheql.Select, stats *letheql.
 		}
 		defer q.end(stats)
 		out, stopped := false, false
-		left := sel.Limit
+		left, n := sel.Limit, 0
+		each := func(r *record.Row, _ *key) bool {
+			out = true
+			n++
+			if stopped = !yield(*r, nil); stopped {
+				return false
+			}
+			left--
+			return left != 0
+		}
 		err = q.retry(ctx, &out, func(ctx context.Context) error {
-			var ended error
-			n := 0
-			err := q.windows(ctx, func(w *window) bool {
-				return newMerge(w, sel.Direction == letheql.Backward).each(func(r *record.Row) bool {
-					if n%checkRows == 0 {
-						if ended = ctx.Err(); ended != nil {
-							return false
-						}
-					}
-					n++
-					out = true
-					if stopped = !yield(*r, nil); stopped {
-						return false
-					}
-					left--
-					return left != 0
-				})
-			})
-			q.count.linesReturned.Add(int64(n))
-			return errorOf(ended, err)
+			n = 0
+			defer func() { q.count.linesReturned.Add(int64(n)) }()
+			p, err := q.makePlan(ctx)
+			if err != nil {
+				return err
+			}
+			return q.inOrder(ctx, p, each)
 		})
 		if err != nil && !stopped {
 			yield(record.Row{}, err)
@@ -50,18 +46,36 @@ func (s *Scanner) Lines(ctx context.Context, sel letheql.Select, stats *letheql.
 	}
 }
 
+// inOrder calls each for one row of a plan after the other, until it returns false.
+func (q *query) inOrder(ctx context.Context, p *plan, each func(*record.Row, *key) bool) error {
+	var ended error
+	n := 0
+	err := q.windows(ctx, p, func(w *window) bool {
+		return newMerge(w, q.sel.Direction == letheql.Backward).each(func(r *record.Row, k *key) bool {
+			if n%checkRows == 0 {
+				if ended = ctx.Err(); ended != nil {
+					return false
+				}
+			}
+			n++
+			return each(r, k)
+		})
+	})
+	return errorOf(ended, err)
+}
+
 // checkRows is how many rows go out before the end of the context is asked for again: a window that is ready may hold megabytes of them.
 const checkRows = 256
 
-// windows plans the query and calls consume for one window after the other, until it returns false. The next window is loaded while
-// one is consumed. No goroutine is left when it returns.
-func (q *query) windows(ctx context.Context, consume func(*window) bool) error {
+// windows calls consume for one window of a plan after the other, until it returns false. The next window is loaded while one is consumed. No
+// goroutine is left when it returns.
+func (q *query) windows(ctx context.Context, p *plan, consume func(*window) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	ready := make(chan *window)
 	failed := make(chan error, 1)
 	go func() {
 		defer close(ready)
-		failed <- q.produce(ctx, func(w *window) error {
+		failed <- q.produce(ctx, p, func(w *window) error {
 			select {
 			case ready <- w:
 				return nil
@@ -89,12 +103,8 @@ func (q *query) windows(ctx context.Context, consume func(*window) bool) error {
 	return err
 }
 
-// produce plans, reads the raw objects, and emits windows hour by hour. The first blocks are opened while raw objects are read.
-func (q *query) produce(ctx context.Context, emit func(*window) error) error {
-	p, err := q.makePlan(ctx)
-	if err != nil {
-		return err
-	}
+// produce reads the raw objects of a plan, and emits windows hour by hour. The first blocks are opened while raw objects are read.
+func (q *query) produce(ctx context.Context, p *plan, emit func(*window) error) error {
 	next, stop := iter.Pull(q.groups(p.blocks))
 	defer stop()
 	g, _ := next() // there is always one
@@ -134,6 +144,7 @@ func (q *query) produce(ctx context.Context, emit func(*window) error) error {
 		if g, more = next(); !more {
 			return nil
 		}
+		var err error
 		if blocks, err = q.open(ctx, g.blocks); err != nil {
 			return err
 		}

@@ -54,6 +54,14 @@ func (k *key) less(o *key) bool {
 	return k.place < o.place
 }
 
+// source returns the rank of the source of a row, and the place in it, of a key of a merge that is or is not backward.
+func (k *key) source(backward bool) (rank, place uint32) {
+	if backward {
+		return uint32(^k.tie), ^k.place
+	}
+	return uint32(k.tie), k.place
+}
+
 // merge yields the rows of a window in order. It is a tournament of runs: each round plays only the matches of the run that won the last.
 type merge struct {
 	names   view
@@ -129,8 +137,8 @@ func (m *merge) replay(won int32) int32 {
 	return won
 }
 
-// each calls yield for each row until it returns false, which each returns too. A row is valid during the call only.
-func (m *merge) each(yield func(*record.Row) bool) bool {
+// each calls yield for each row, with its key, until it returns false, which each returns too. Both are valid during the call only.
+func (m *merge) each(yield func(*record.Row, *key) bool) bool {
 	if len(m.runs) == 0 {
 		return true
 	}
@@ -141,7 +149,7 @@ func (m *merge) each(yield func(*record.Row) bool) bool {
 	for won := m.play(1); !m.keys[won].over; won = m.replay(won) {
 		r := &m.runs[won]
 		m.fill(r)
-		if !yield(&r.row) {
+		if !yield(&r.row, &m.keys[won]) {
 			return false
 		}
 		r.i += step

@@ -169,6 +169,11 @@ func (p *plan) rank() {
 	for i, s := range all {
 		s.set(uint32(i))
 	}
+	p.sort()
+}
+
+// sort puts the blocks in the order of their hours, and of their ranks there.
+func (p *plan) sort() {
 	slices.SortFunc(p.blocks, func(a, b *blockPlan) int {
 		return cmp.Or(cmp.Compare(a.Hour, b.Hour), cmp.Compare(a.rank, b.rank))
 	})

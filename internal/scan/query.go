@@ -43,7 +43,11 @@ type query struct {
 	// kept are the bytes that were given to Options.Disk.
 	kept atomic.Int64
 	// asking are the requests that may have lost a race.
-	asking  sync.WaitGroup
+	asking sync.WaitGroup
+	// part: the query reads a piece. gated: it has a turn.
+	part, gated bool
+	// handed tells that rows were visited or counted.
+	handed  atomic.Bool
 	started time.Time
 	planned time.Time
 	plans   int
@@ -66,7 +70,7 @@ func (q *query) timed(nanos *atomic.Int64) func() {
 
 // begin checks a select and waits for its turn. The caller calls end.
 func (s *Scanner) begin(ctx context.Context, sel letheql.Select) (*query, error) {
-	chain, err := linefilter.Compile(sel.Filters)
+	q, err := s.newQuery(sel)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +78,18 @@ func (s *Scanner) begin(ctx context.Context, sel letheql.Select) (*query, error)
 		if err := s.gate.Acquire(ctx, 1); err != nil {
 			return nil, fmt.Errorf("waiting for other queries: %w", err)
 		}
+		q.gated = true
+		q.started = s.opts.Now()
+		q.planned = q.started
+	}
+	return q, nil
+}
+
+// newQuery checks a select.
+func (s *Scanner) newQuery(sel letheql.Select) (*query, error) {
+	chain, err := linefilter.Compile(sel.Filters)
+	if err != nil {
+		return nil, err
 	}
 	q := &query{s: s, sel: sel, chain: chain, count: new(counters), names: newNames(), decoding: make(chan struct{}, s.opts.Decoders), started: s.opts.Now()}
 	q.matchers = make(map[string][]*labels.Matcher)
@@ -90,7 +106,7 @@ func (s *Scanner) begin(ctx context.Context, sel letheql.Select) (*query, error)
 // end gives the turn to the next and adds what the query cost to stats, which may be nil.
 func (q *query) end(stats *letheql.Stats) {
 	q.asking.Wait()
-	if q.s.gate != nil {
+	if q.gated {
 		q.s.gate.Release(1)
 	}
 	if stats == nil {

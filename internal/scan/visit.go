@@ -2,7 +2,6 @@ package scan
 
 import (
 	"context"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,16 +18,20 @@ func (s *Scanner) Visit(ctx context.Context, sel letheql.Select, stats *letheql.
 		return err
 	}
 	defer q.end(stats)
-	var called atomic.Bool
 	out := false
 	return q.retry(ctx, &out, func(ctx context.Context) error {
-		defer func() { out = called.Load() }()
-		return q.visit(ctx, func(b *letheql.Batch) error {
-			called.Store(true)
-			q.count.linesReturned.Add(int64(len(b.Times)))
-			return visit(b)
-		})
+		defer func() { out = q.handed.Load() }()
+		return q.visit(ctx, q.counting(visit))
 	})
+}
+
+// counting notes what is handed to visit.
+func (q *query) counting(visit func(*letheql.Batch) error) func(*letheql.Batch) error {
+	return func(b *letheql.Batch) error {
+		q.handed.Store(true)
+		q.count.linesReturned.Add(int64(len(b.Times)))
+		return visit(b)
+	}
 }
 
 // visit plans the query and visits the raw objects, and at the same time the blocks, some hours at a time.
