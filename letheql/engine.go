@@ -217,7 +217,9 @@ func (e *Engine) Explain(ctx context.Context, r Request) (*Plan, error) {
 		total.Lists += p.Lists
 		total.Gets += p.Gets
 		total.MaxBytes += p.MaxBytes
-		total.Pieces += p.Pieces
+		if expr.IsLog() || q.Share != nil {
+			total.Pieces += p.Pieces
+		}
 	}
 	return total, nil
 }

@@ -40,6 +40,7 @@ func (s *Scanner) Explain(ctx context.Context, sel letheql.Select) (*letheql.Pla
 		}
 	}
 	e.Gets += opens
+	e.Pieces = len(q.pieces(p, sel.Share != nil))
 	if s.opts.HedgeAfter > 0 {
 		e.Gets += hedgesOf(e.Gets, opens)
 	}

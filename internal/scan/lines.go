@@ -38,6 +38,9 @@ func (s *Scanner) Lines(ctx context.Context, sel letheql.Select, stats *letheql.
 			if err != nil {
 				return err
 			}
+			if pieces := q.spread(p, false); len(pieces) > 0 {
+				return q.gather(ctx, p, pieces, each)
+			}
 			return q.inOrder(ctx, p, each)
 		})
 		if err != nil && !stopped {

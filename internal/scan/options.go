@@ -57,6 +57,8 @@ type Options struct {
 	// HedgeAfter is how long the store may take to begin an answer to a get of a block before the same get is sent again and the faster one wins. The
 	// first get of a query may be, and one in ten. Default 0: never.
 	HedgeAfter time.Duration
+	// Fanout has others read large plans with it. Default: none does.
+	Fanout Fanout
 	// Plans is how often a query may be planned because objects were deleted meanwhile. Default 5.
 	Plans int
 	// Partial leaves out objects that cannot be read and names them in Stats.Skipped, instead of failing.
@@ -97,6 +99,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("%w: Memory %d is less than 1 MiB", ErrOptions, o.Memory)
 	case o.HedgeAfter < 0:
 		return o, fmt.Errorf("%w: HedgeAfter %s is negative", ErrOptions, o.HedgeAfter)
+	case o.Fanout.Pieces < 0 || o.Fanout.Pieces > maxPieces || o.Fanout.Bytes < 0:
+		return o, fmt.Errorf("%w: Fanout.Pieces %d is not between 0 and %d, or Fanout.Bytes %d is negative", ErrOptions, o.Fanout.Pieces, maxPieces, o.Fanout.Bytes)
 	case o.MaxBytes < 0 || o.MaxQueries < 0 || o.Plans < 1:
 		return o, fmt.Errorf("%w: MaxBytes %d, MaxQueries %d or Plans %d is negative", ErrOptions, o.MaxBytes, o.MaxQueries, o.Plans)
 	}

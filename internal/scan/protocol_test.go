@@ -465,7 +465,7 @@ func TestExplain(t *testing.T) {
 func TestOptions(t *testing.T) {
 	for name, o := range map[string]scan.Options{
 		"Concurrency": {Concurrency: -1}, "Decoders": {Decoders: 300}, "GetBytes": {GetBytes: 1}, "Memory": {Memory: 1}, "MaxBytes": {MaxBytes: -1},
-		"MaxQueries": {MaxQueries: -1}, "Plans": {Plans: -1},
+		"MaxQueries": {MaxQueries: -1}, "Plans": {Plans: -1}, "Fanout.Pieces": {Fanout: scan.Fanout{Pieces: 65}}, "Fanout.Bytes": {Fanout: scan.Fanout{Bytes: -1}},
 	} {
 		if _, err := scan.New(nil, o); !errors.Is(err, scan.ErrOptions) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)

@@ -58,6 +58,7 @@ type counters struct {
 	targets, hours, blocks, blocksPruned, rawObjects, rawBytes atomic.Int64
 	pages, pagesPruned, cacheHits                              atomic.Int64
 	linesScanned, linesReturned, bytesScanned, indexErrors     atomic.Int64
+	pieces                                                     atomic.Int64
 	bytesPlanned, bytesPruned, pagesRead                       atomic.Int64
 	openNanos, rawNanos, fetchNanos, searchNanos               atomic.Int64
 }
@@ -117,6 +118,7 @@ func (q *query) end(stats *letheql.Stats) {
 	defer q.s.stats.Unlock()
 	stats.Targets += c.targets.Load()
 	stats.Hours += c.hours.Load()
+	stats.Pieces += c.pieces.Load()
 	stats.Blocks += c.blocks.Load()
 	stats.BlocksPruned += c.blocksPruned.Load()
 	stats.RawObjects += c.rawObjects.Load()

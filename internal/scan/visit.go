@@ -46,7 +46,13 @@ func (q *query) visit(ctx context.Context, visit func(*letheql.Batch) error) err
 			return &rawBatches{q: q, visit: visit, open: map[batchKey]*letheql.Batch{}}
 		})
 	})
-	g.Go(func() error { return q.visitBlocks(gctx, p.blocks, visit) })
+	pieces := q.spread(p, true)
+	for _, piece := range pieces {
+		g.Go(func() error { return q.countElsewhere(gctx, p, piece, visit) })
+	}
+	if len(pieces) == 0 {
+		g.Go(func() error { return q.visitBlocks(gctx, p.blocks, visit) })
+	}
 	return g.Wait()
 }
 
