@@ -17,7 +17,9 @@ import (
 type note struct {
 	query string
 	stats *letheql.Stats
-	err   error
+	// elsewhere: another instance counts what it has cost.
+	elsewhere bool
+	err       error
 }
 
 type noteKey struct{}

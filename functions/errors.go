@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"lethe/internal/fanout"
 	"lethe/letheql"
 )
 
@@ -59,6 +60,8 @@ func classify(err error) (int, errorType) {
 		return http.StatusTooManyRequests, unavailable
 	case errors.As(err, &tooBig):
 		return http.StatusRequestEntityTooLarge, badData
+	case errors.Is(err, fanout.ErrFailed):
+		return http.StatusServiceUnavailable, unavailable
 	case errors.As(err, &query) && query.Eval:
 		return http.StatusUnprocessableEntity, execution
 	case errors.As(err, &request), errors.As(err, &query), errors.Is(err, letheql.ErrAsked):

@@ -11,6 +11,7 @@ import (
 
 	"github.com/klauspost/compress/gzhttp"
 
+	"lethe/internal/fanout"
 	"lethe/letheql"
 )
 
@@ -40,6 +41,8 @@ type Options struct {
 	DefaultLimit, MaxLimit int
 	// MaxQuery is how many bytes a query may be long.
 	MaxQuery int
+	// Pieces answers for pieces of the queries of other instances; nil where none asks.
+	Pieces Pieces
 }
 
 func (o *Options) validate() error {
@@ -55,6 +58,7 @@ func (o *Options) validate() error {
 type handler struct {
 	o       Options
 	gate    *gate
+	pieces  *gate
 	metrics *metrics
 }
 
@@ -63,7 +67,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	h := &handler{o: o, gate: o.newGate(), metrics: newMetrics(o.Metrics)}
+	h := &handler{o: o, gate: o.newGate(), pieces: o.newGate(), metrics: newMetrics(o.Metrics)}
 	h.metrics.countQueries(o.Metrics)
 	return h.wrapped(h.routes())
 }
@@ -80,7 +84,11 @@ func (h *handler) wrapped(routes http.Handler) (http.Handler, error) {
 // bounded refuses bodies that are too long.
 func (h *handler) bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, h.o.MaxBody)
+		limit := h.o.MaxBody
+		if h.o.Pieces != nil && r.URL.Path == fanout.Path {
+			limit = max(limit, fanout.MaxRequestBytes)
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		next.ServeHTTP(w, r)
 	})
 }
@@ -104,6 +112,9 @@ func (h *handler) routes() http.Handler {
 	mux.Handle("GET /api/v1/label/{name}/values", h.with(h.gated(h.labelValues)))
 	mux.Handle("GET /api/v1/metadata", h.with(h.metadata))
 	mux.Handle("GET /api/v1/targets", h.with(h.targets))
+	if h.o.Pieces != nil {
+		mux.Handle("POST "+fanout.Path, h.with(h.inPieceTurn(h.piece)))
+	}
 	return mux
 }
 
@@ -130,6 +141,10 @@ func (h *handler) gated(e endpoint) endpoint {
 
 // inTurn does what costs requests when it is its turn, and no longer than the timeout.
 func (h *handler) inTurn(ctx context.Context, f form, do func(ctx context.Context) error) error {
+	return h.through(ctx, h.gate, f, do)
+}
+
+func (h *handler) through(ctx context.Context, g *gate, f form, do func(ctx context.Context) error) error {
 	timeout, err := f.duration("timeout")
 	if err != nil {
 		return err
@@ -142,7 +157,7 @@ func (h *handler) inTurn(ctx context.Context, f form, do func(ctx context.Contex
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	leave, err := h.gate.enter(ctx)
+	leave, err := g.enter(ctx)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package functions
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -90,6 +91,8 @@ type lateWriter struct {
 	ctx   context.Context
 	w     http.ResponseWriter
 	begun bool
+	// kind is the type of the content; "" is JSON.
+	kind string
 	// stop is false where writing was ended, or is being ended until ended is closed.
 	stop  func() bool
 	ended chan struct{}
@@ -98,7 +101,7 @@ type lateWriter struct {
 func (l *lateWriter) Write(b []byte) (int, error) {
 	if !l.begun {
 		l.begun = true
-		l.w.Header().Set("Content-Type", "application/json")
+		l.w.Header().Set("Content-Type", cmp.Or(l.kind, "application/json"))
 		l.ended = make(chan struct{})
 		l.stop = context.AfterFunc(l.ctx, func() {
 			defer close(l.ended)

@@ -43,6 +43,7 @@ func (m *metrics) countQueries(reg prometheus.Registerer) {
 		of         func(s *letheql.Stats) int64
 	}{
 		{"partitions", "Hours of targets that queries planned to read.", func(s *letheql.Stats) int64 { return s.Hours }},
+		{"pieces", "Pieces of queries that other instances read.", func(s *letheql.Stats) int64 { return s.Pieces }},
 		{"planned_bytes", "Bytes of the objects that queries planned to read.", func(s *letheql.Stats) int64 { return s.BytesPlanned }},
 		{"pruned_bytes", "Bytes of blocks and pages that bounds, labels or indexes left out.", func(s *letheql.Stats) int64 { return s.BytesPruned }},
 		{"gets", "Get requests to the store that queries made.", func(s *letheql.Stats) int64 { return s.Gets }},
@@ -75,7 +76,7 @@ func (m *metrics) countQueries(reg prometheus.Registerer) {
 func (m *metrics) observe(route string, status int, took time.Duration, n *note) {
 	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
-	if n.stats == nil {
+	if n.stats == nil || n.elsewhere {
 		return
 	}
 	for _, c := range m.costs {

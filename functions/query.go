@@ -125,6 +125,7 @@ type data struct {
 type stats struct {
 	Targets       int64   `json:"targets"`
 	Hours         int64   `json:"hours"`
+	Pieces        int64   `json:"pieces,omitempty"`
 	Blocks        int64   `json:"blocks"`
 	BlocksPruned  int64   `json:"blocksPruned"`
 	RawObjects    int64   `json:"rawObjects"`
@@ -156,7 +157,7 @@ func statsOf(s *letheql.Stats) *stats {
 		return nil
 	}
 	return &stats{
-		Targets: s.Targets, Hours: s.Hours, Blocks: s.Blocks, BlocksPruned: s.BlocksPruned, RawObjects: s.RawObjects, RawBytes: s.RawBytes,
+		Targets: s.Targets, Hours: s.Hours, Pieces: s.Pieces, Blocks: s.Blocks, BlocksPruned: s.BlocksPruned, RawObjects: s.RawObjects, RawBytes: s.RawBytes,
 		BytesPlanned: s.BytesPlanned, BytesPruned: s.BytesPruned, Pages: s.Pages, PagesPruned: s.PagesPruned, PagesRead: s.PagesRead,
 		Lists: s.Lists, Gets: s.Gets, BytesFetched: s.BytesFetched, Hedges: s.Hedges, CacheHits: s.CacheHits,
 		LinesScanned: s.LinesScanned, LinesReturned: s.LinesReturned, BytesScanned: s.BytesScanned, IndexErrors: s.IndexErrors,

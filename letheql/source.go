@@ -168,6 +168,39 @@ type Stats struct {
 	Skipped []string
 }
 
+// Add adds what another part of the query has cost.
+func (s *Stats) Add(o *Stats) {
+	s.Targets += o.Targets
+	s.Hours += o.Hours
+	s.Pieces += o.Pieces
+	s.Blocks += o.Blocks
+	s.BlocksPruned += o.BlocksPruned
+	s.RawObjects += o.RawObjects
+	s.RawBytes += o.RawBytes
+	s.BytesPlanned += o.BytesPlanned
+	s.BytesPruned += o.BytesPruned
+	s.Pages += o.Pages
+	s.PagesPruned += o.PagesPruned
+	s.PagesRead += o.PagesRead
+	s.Lists += o.Lists
+	s.Gets += o.Gets
+	s.BytesFetched += o.BytesFetched
+	s.Hedges += o.Hedges
+	s.CacheHits += o.CacheHits
+	s.LinesScanned += o.LinesScanned
+	s.LinesReturned += o.LinesReturned
+	s.LinesUndecided += o.LinesUndecided
+	s.BytesScanned += o.BytesScanned
+	s.IndexErrors += o.IndexErrors
+	s.PlanNanos += o.PlanNanos
+	s.RunNanos += o.RunNanos
+	s.OpenNanos += o.OpenNanos
+	s.RawNanos += o.RawNanos
+	s.FetchNanos += o.FetchNanos
+	s.SearchNanos += o.SearchNanos
+	s.Skipped = append(s.Skipped, o.Skipped...)
+}
+
 // Plan is what a query would touch.
 type Plan struct {
 	Targets []TargetPlan `json:"targets"`
