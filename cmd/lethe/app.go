@@ -29,7 +29,7 @@ var common = []string{"storage.bucket bucket", "cli.config config", "log.level",
 // querying are the flags of what runs queries.
 var querying = []string{
 	"query.timeout", "query.ingest_delay", "query.max_length", "query.max_points", "query.max_series", "query.max_range", "query.max_bytes",
-	"query.max_memory", "query.parallel", "query.hedge_after", "query.partial partial", "cache.size", "cache.dir", "cache.dir_size",
+	"query.max_memory", "query.parallel", "query.hedge_after", "query.partial partial", "query.fanout", "query.fanout_bytes", "cache.size", "cache.dir", "cache.dir_size",
 }
 
 // compacting are the flags of what compacts.
@@ -45,7 +45,7 @@ var listening = []string{
 }
 
 // answering are the flags of what answers queries over HTTP.
-var answering = append([]string{"query.limit", "query.max_limit"}, queueing...)
+var answering = append([]string{"query.limit", "query.max_limit", "query.fanout_url", "query.fanout_config.file", "query.fanout_function"}, queueing...)
 
 // queueing are the flags of what has requests wait for their turn.
 var queueing = []string{"query.concurrency", "query.queue", "query.queue_timeout"}

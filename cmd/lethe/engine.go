@@ -43,10 +43,16 @@ func orNone[T ~int | ~int64](v T) T {
 // source returns a scanner. It has 3/8 of a query's memory for the lines that it puts in order, and the engine the other 5/8 for the newest
 // lines, which it turns around. Of a query for numbers one half is for what is counted, and one for what is made of that.
 func (p *program) source(bucket objstore.Reader) (*scan.Scanner, error) {
+	return p.sourceWith(bucket, nil)
+}
+
+// sourceWith returns a scanner that has workers read pieces of large queries. Where they are nil, only explain tells of pieces.
+func (p *program) sourceWith(bucket objstore.Reader, workers scan.Workers) (*scan.Scanner, error) {
 	if p.config.Query.MaxMemory < 1 {
 		return nil, usagef("query.max_memory must be more than 0: a query that may hold nothing finds nothing")
 	}
 	o := p.scanOptions()
+	o.Fanout.Workers = workers
 	if err := p.cacheOnDisk(&o); err != nil {
 		return nil, err
 	}
@@ -61,6 +67,7 @@ func (p *program) scanOptions() scan.Options {
 		Concurrency: q.Parallel.N, MaxBytes: int64(q.MaxBytes), Memory: ordered, TailCache: orNone(3 * eighth), PageCache: orNone(2 * eighth),
 		RawCache: orNone(2 * eighth), PlanCache: orNone(eighth),
 		HedgeAfter: q.HedgeAfter.Std(), Partial: bool(q.Partial), Now: p.now,
+		Fanout: scan.Fanout{Pieces: q.Fanout.N, Bytes: int64(q.FanoutBytes)},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/urfave/cli/v2"
 
 	"lethe/letheql"
@@ -55,5 +56,9 @@ func (c costed) String() string {
 			t.Target, strconv.Itoa(t.Hours), strconv.Itoa(t.Blocks), strconv.Itoa(t.Pruned), bytesText(t.Bytes), strconv.Itoa(t.Raw), bytesText(t.RawBytes),
 		})
 	}
-	return tableText(table) + fmt.Sprintf("requests: %d lists, at most %d gets; at most %s fetched; cost at most %.6f", c.Lists, c.Gets, bytesText(c.MaxBytes), c.Cost)
+	pieces := ""
+	if c.Pieces > 0 {
+		pieces = fmt.Sprintf("; a server has it read in %s by others", english.Plural(c.Pieces, "piece", ""))
+	}
+	return tableText(table) + fmt.Sprintf("requests: %d lists, at most %d gets; at most %s fetched; cost at most %.6f%s", c.Lists, c.Gets, bytesText(c.MaxBytes), c.Cost, pieces)
 }

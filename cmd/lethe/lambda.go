@@ -104,13 +104,18 @@ func (p *program) queryFunction(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h, err = p.guarded(h); err != nil {
+	guarded, err := p.guarded(h)
+	switch {
+	case err != nil:
 		return nil, err
+	case p.config.Query.Fanout.N > 0 && bool(p.args.Stream):
+		return functions.Invoked(h, functions.Streaming(guarded)), nil
+	case p.config.Query.Fanout.N > 0:
+		return functions.Invoked(h, functions.Buffered(guarded)), nil
+	case bool(p.args.Stream):
+		return functions.Streaming(guarded), nil
 	}
-	if p.args.Stream {
-		return functions.Streaming(h), nil
-	}
-	return functions.Buffered(h), nil
+	return functions.Buffered(guarded), nil
 }
 
 // guarded asks for a user and a password where the configuration names users.

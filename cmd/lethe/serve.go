@@ -18,6 +18,7 @@ import (
 	"lethe/compactor"
 	"lethe/functions"
 	"lethe/internal/config"
+	"lethe/internal/fanout"
 	"lethe/internal/overview"
 	"lethe/objstore"
 )
@@ -115,7 +116,11 @@ func newRegistry() *prometheus.Registry {
 
 // handler returns the handler of all endpoints over a bucket.
 func (p *program) handler(bucket objstore.Reader, reg *prometheus.Registry, rules ruleStatus) (http.Handler, error) {
-	source, err := p.source(bucket)
+	workers, err := p.workers()
+	if err != nil {
+		return nil, err
+	}
+	source, err := p.sourceWith(bucket, workers)
 	if err != nil {
 		return nil, err
 	}
@@ -124,11 +129,15 @@ func (p *program) handler(bucket objstore.Reader, reg *prometheus.Registry, rule
 		return nil, err
 	}
 	q := &p.config.Query
-	return functions.NewHandler(functions.Options{
+	o := functions.Options{
 		StatusOptions: p.statusOptions(bucket, reg, rules), Engine: engine, Source: source,
 		Targets:      func(ctx context.Context) ([]functions.Target, error) { return targets(ctx, bucket, q.Parallel.N) },
 		DefaultLimit: p.defaultLimit(), MaxLimit: p.maxLimit(), MaxQuery: int(q.MaxLength),
-	})
+	}
+	if workers != nil {
+		o.Pieces = &fanout.Worker{Scanner: source, Engine: engine}
+	}
+	return functions.NewHandler(o)
 }
 
 func (p *program) statusOptions(bucket objstore.Reader, reg *prometheus.Registry, rules ruleStatus) functions.StatusOptions {

@@ -55,6 +55,12 @@ type Query struct {
 	Parallel     Int
 	HedgeAfter   Duration
 	Partial      Bool
+	// Fanout is into how many pieces a plan over FanoutBytes is cut, which instances at FanoutURL, or invocations of FanoutFunction, read.
+	Fanout           Int
+	FanoutBytes      Size
+	FanoutURL        Text
+	FanoutConfigFile Text
+	FanoutFunction   Text
 }
 
 // Cache bounds the memory, and the space on disk, for parts of blocks.
@@ -140,7 +146,7 @@ func (c *Config) setDefaults() {
 		Limit: Int{N: 1000}, MaxLimit: Int{N: 100_000}, Timeout: Duration(20 * time.Second), IngestDelay: Duration(2 * time.Minute),
 		MaxLength: 64 << 10, MaxPoints: Int{N: 11_000, Min: 1}, MaxSeries: Int{N: 20_000, Min: 1},
 		MaxBytes: 64 << 30, MaxMemory: 64 << 20, Concurrency: Int{N: 8, Min: 1}, Queue: Int{N: 32}, QueueTimeout: Duration(5 * time.Second),
-		Parallel: Int{N: 8, Min: 1, Max: 256}, HedgeAfter: Duration(time.Second),
+		Parallel: Int{N: 8, Min: 1, Max: 256}, HedgeAfter: Duration(time.Second), Fanout: Int{Max: 64}, FanoutBytes: 2 << 30,
 	}
 	c.Cache = Cache{Size: 64 << 20, DirSize: 1 << 30}
 	c.Web = Web{
