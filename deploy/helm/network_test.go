@@ -111,7 +111,7 @@ func TestPoliciesLetThroughWhatIsNeeded(t *testing.T) {
 			p := pods(all)
 			for _, way := range []struct{ from, to, port string }{
 				{"agents", "minio", "s3"}, {"events", "minio", "s3"}, {"query", "minio", "s3"}, {"alert", "minio", "s3"}, {"compactor", "minio", "s3"},
-				{"minio-setup", "minio", "s3"}, {"venti", "query", "http"}, {"test", "query", "http"}, {"prometheus", "query", "http"},
+				{"minio-setup", "minio", "s3"}, {"venti", "query", "http"}, {"test", "query", "http"}, {"prometheus", "query", "http"}, {"query", "query", "http"},
 				{"prometheus", "alert", "http"}, {"prometheus", "agents", "metrics"}, {"prometheus", "events", "metrics"},
 				{"alert", "alertmanager", "http"}, {"prometheus", "alertmanager", "http"}, {"venti", "prometheus", "http"},
 			} {
