@@ -18,6 +18,7 @@ import (
 
 type template struct {
 	Parameters map[string]yaml.Node `yaml:"Parameters"`
+	Conditions map[string]yaml.Node `yaml:"Conditions"`
 	Resources  map[string]resource  `yaml:"Resources"`
 	Globals    struct {
 		Function properties `yaml:"Function"`
@@ -42,6 +43,7 @@ type properties struct {
 		Variables map[string]yaml.Node `yaml:"Variables"`
 	} `yaml:"Environment"`
 	Role     yaml.Node `yaml:"Role"`
+	Roles    []string  `yaml:"Roles"`
 	Policies []struct {
 		PolicyDocument struct {
 			Statement []statement `yaml:"Statement"`
@@ -184,6 +186,7 @@ func TestRolesHaveTheLeast(t *testing.T) {
 			"s3:PutObject ${Bucket.Arn}/pod/*", "s3:PutObject ${Bucket.Arn}/node/*", "s3:PutObject ${Bucket.Arn}/quarantine/*", "s3:PutObject ${Bucket.Arn}/state/*",
 			"s3:DeleteObject ${Bucket.Arn}/raw/*", "s3:DeleteObject ${Bucket.Arn}/pod/*", "s3:DeleteObject ${Bucket.Arn}/node/*", "s3:DeleteObject ${Bucket.Arn}/state/*",
 			letter),
+		"QueryInvokesItself": {"lambda:InvokeFunction Query.Arn"},
 	}
 	tpl, _ := load(t)
 	for name, allowed := range want {
@@ -200,7 +203,7 @@ func TestRolesHaveTheLeast(t *testing.T) {
 			if r.Properties.Role.Value != name+"Role.Arn" || len(r.Properties.Policies) > 0 {
 				t.Errorf("function %s runs as %q: a role that SAM makes has more", name, r.Properties.Role.Value)
 			}
-		case "AWS::IAM::Role", "AWS::IAM::ManagedPolicy":
+		case "AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy":
 			if want[name] == nil {
 				t.Errorf("%s is not checked", name)
 			}
@@ -249,6 +252,20 @@ func TestQueryIsWhatItsURLExpects(t *testing.T) {
 		t.Errorf("an open URL may %v", actions)
 	}
 }
+
+// TestQueryInvokesItselfWhereItIsTold: without the parameter it may not.
+func TestQueryInvokesItselfWhereItIsTold(t *testing.T) {
+	tpl, _ := load(t)
+	policy, q := tpl.Resources["QueryInvokesItself"], tpl.Resources["Query"].Properties
+	if policy.Condition != "Spread" || tpl.Conditions["Spread"].Tag != "!Not" || !slices.Equal(policy.Properties.Roles, []string{"QueryRole"}) {
+		t.Errorf("%v may always invoke", policy.Properties.Roles)
+	}
+	if names := references(&yaml.Node{Content: []*yaml.Node{ptr(tpl.Conditions["Spread"]), ptr(q.Environment.Variables["LETHE_QUERY_FANOUT"])}}); !slices.Equal(names, []string{"QueryFanout", "QueryFanout"}) {
+		t.Errorf("the right and the setting depend on %v", names)
+	}
+}
+
+func ptr(n yaml.Node) *yaml.Node { return &n }
 
 // TestBucketAndFunctionsAreKept looks at what is easily left out.
 func TestBucketAndFunctionsAreKept(t *testing.T) {

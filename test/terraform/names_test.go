@@ -27,14 +27,18 @@ var counterparts = map[string][]string{
 
 // granting is the same for what gives permissions: the resource and the one that holds its policy.
 var granting = map[string][]string{
-	"BucketPolicy": {"aws_s3_bucket_policy.logs"},
-	"AgentPolicy":  {"aws_iam_policy.agents"},
-	"QueryRole":    {"aws_iam_role.query", "aws_iam_role_policy.query"},
-	"CompactRole":  {"aws_iam_role.compact", "aws_iam_role_policy.compact"},
-	"AlertRole":    {"aws_iam_role.alert", "aws_iam_role_policy.alert"},
+	"BucketPolicy":       {"aws_s3_bucket_policy.logs"},
+	"AgentPolicy":        {"aws_iam_policy.agents"},
+	"QueryRole":          {"aws_iam_role.query", "aws_iam_role_policy.query"},
+	"QueryInvokesItself": {"aws_iam_role_policy.query_invokes_itself"},
+	"CompactRole":        {"aws_iam_role.compact", "aws_iam_role_policy.compact"},
+	"AlertRole":          {"aws_iam_role.alert", "aws_iam_role_policy.alert"},
 	// SAM makes it.
 	"": {"aws_iam_role.schedule", "aws_iam_role_policy.schedule"},
 }
+
+// holders are the roles of policies that are resources of their own on both sides.
+var holders = map[string]string{"QueryInvokesItself": "aws_iam_role.query"}
 
 // values names what the module refers to as the template does.
 var values = map[string]string{

@@ -247,6 +247,24 @@ func TestQueriesAreBounded(t *testing.T) {
 	}
 }
 
+// TestQueryInvokesItselfWhereItIsTold: 0 gives no right on either side.
+func TestQueryInvokesItselfWhereItIsTold(t *testing.T) {
+	m, p := readModule(t), readTemplate(t)
+	spread := p.at("Conditions", "Spread")
+	if p.text(p.at("Resources", "QueryInvokesItself", "Condition")) != "Spread" || p.text(elements(p.at("Resources", "QueryInvokesItself", "Properties", "Roles"))[0]) != "${QueryRole}" || spread.Tag != "!Not" {
+		t.Fatal("the template gives the right to another role, or on another condition than the module")
+	}
+	if equal := spread.Content[0]; equal.Tag != "!Equals" || p.text(equal.Content[0]) != "${QueryFanout}" || equal.Content[1].Value != "0" {
+		t.Error("the template gives the right on another condition than the module")
+	}
+	for pieces, want := range map[int64]string{0: "0", 1: "1", 20: "1"} {
+		scope := m.scope(map[string]cty.Value{"query_fanout": cty.NumberIntVal(pieces)})
+		if got := m.flat("aws_iam_role_policy.query_invokes_itself", scope)["count"]; got != want {
+			t.Errorf("with %d the module has %s of the right, want %s", pieces, got, want)
+		}
+	}
+}
+
 // TestOrderThatNoReferenceGives: Lambda refuses a dead-letter queue as long as the role may not send to it, and S3 two changes of access at once.
 func TestOrderThatNoReferenceGives(t *testing.T) {
 	m := readModule(t)

@@ -116,7 +116,7 @@ func TestVariablesAllowWhatParametersDo(t *testing.T) {
 			t.Errorf("the name %q: want %t", name, want)
 		}
 	}
-	for _, name := range []string{"backstop_days", "query_concurrency"} {
+	for _, name := range []string{"backstop_days", "query_concurrency", "query_fanout"} {
 		if m.allows(name, cty.NumberFloatVal(2.5)) {
 			t.Errorf("%s may be two and a half", name)
 		}

@@ -59,10 +59,27 @@ resource "aws_lambda_function" "query" {
       # What RESPONSE_STREAM expects.
       LETHE_STREAM            = "true"
       LETHE_WEB_CONFIG_BASE64 = var.web_config
+      LETHE_QUERY_FANOUT      = var.query_fanout
     }
   }
 
   depends_on = [aws_iam_role_policy.query]
+}
+
+# To have pieces of large queries read, the function invokes itself. The policy is no part of the role's other one, which is there before the function.
+data "aws_iam_policy_document" "query_invokes_itself" {
+  statement {
+    sid       = "Invoke"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [aws_lambda_function.query.arn]
+  }
+}
+
+resource "aws_iam_role_policy" "query_invokes_itself" {
+  count  = var.query_fanout == 0 ? 0 : 1
+  name   = "invoke"
+  role   = aws_iam_role.query.id
+  policy = data.aws_iam_policy_document.query_invokes_itself.json
 }
 
 resource "aws_lambda_function_url" "query" {

@@ -85,6 +85,17 @@ variable "query_concurrency" {
   }
 }
 
+variable "query_fanout" {
+  description = "Queries over 2 GB of blocks are cut into so many pieces, and the function invokes itself for each; 0 is none. Pieces count as queries of query_concurrency."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.query_fanout >= 0 && var.query_fanout <= 64 && floor(var.query_fanout) == var.query_fanout
+    error_message = "query_fanout is a whole number, at least 0 and at most 64."
+  }
+}
+
 variable "alertmanagers" {
   description = "URLs of Alertmanagers."
   type        = list(string)
