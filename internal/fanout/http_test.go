@@ -222,3 +222,16 @@ func TestAnswersThatAreNone(t *testing.T) {
 		}
 	}
 }
+
+// Pieces take no places of queries: an instance that runs one query at a time reads the pieces of that query, should they come to itself.
+func TestAnInstanceAsksItself(t *testing.T) {
+	b := newBucket(t, 1)
+	var h http.Handler
+	w := newWorkers(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { h.ServeHTTP(rw, r) }))
+	self, _ := w.coordinator(t, func(f scan.Fanout) http.Handler { return newHandlerOf(t, b, f, 1) }, 3, 1<<20, 1<<20)
+	h = self
+	want := ask(t, newHandler(t, b, scan.Fanout{}), allLines)
+	if got := ask(t, self, allLines); got.result != want.result || got.pieces != 3 {
+		t.Errorf("%d pieces, %d %s", got.pieces, got.status, got.err)
+	}
+}

@@ -113,6 +113,12 @@ func put(t *testing.T, b objstore.Bucket, r *rand.Rand, i int) {
 // newHandler returns the handler of all endpoints, which answers for pieces. With workers its own queries are cut into pieces.
 func newHandler(t *testing.T, b objstore.Reader, f scan.Fanout) http.Handler {
 	t.Helper()
+	return newHandlerOf(t, b, f, 16)
+}
+
+// newHandlerOf returns one that runs so many queries at once.
+func newHandlerOf(t *testing.T, b objstore.Reader, f scan.Fanout, concurrency int) http.Handler {
+	t.Helper()
 	sc, err := scan.New(b, scan.Options{Fanout: f})
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +131,7 @@ func newHandler(t *testing.T, b objstore.Reader, f scan.Fanout) http.Handler {
 	h, err := functions.NewHandler(functions.Options{
 		StatusOptions: functions.StatusOptions{
 			Ready: func(context.Context) error { return nil }, Metrics: reg, Gatherer: reg, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-			Now: func() time.Time { return clock }, Version: "test", MaxBody: 1 << 20, Concurrency: 16, Queue: 64, Patience: time.Minute,
+			Now: func() time.Time { return clock }, Version: "test", MaxBody: 1 << 20, Concurrency: concurrency, Queue: 64, Patience: time.Minute,
 		},
 		Engine: engine, Source: sc, Targets: func(context.Context) ([]functions.Target, error) { return nil, nil },
 		DefaultLimit: 1000, MaxQuery: 64 << 10, Pieces: &fanout.Worker{Scanner: sc, Engine: engine},
