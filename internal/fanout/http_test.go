@@ -57,7 +57,7 @@ func guarded(t *testing.T, h http.Handler) http.Handler {
 
 // A worker is asked with the credentials of a file, and refuses without.
 func TestWorkersBehindBasicAuth(t *testing.T) {
-	b := newBucket(t, 1)
+	b := newBucket(t, 0)
 	w := newWorkers(t, guarded(t, newHandler(t, b, scan.Fanout{})))
 	want := ask(t, newHandler(t, b, scan.Fanout{}), allLines)
 	for _, c := range []struct {
@@ -158,7 +158,7 @@ func TestWorkersEndBeforeTheQuery(t *testing.T) {
 
 // A worker takes a request from outside for what it is: no key, no number and no expression in it is believed.
 func TestRequestsFromOutside(t *testing.T) {
-	h := newHandler(t, newBucket(t, 1), scan.Fanout{})
+	h := newHandler(t, newBucket(t, 0), scan.Fanout{})
 	post := func(body string, query string) (int, string) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, fanout.Path+query, strings.NewReader(body)))
@@ -201,7 +201,7 @@ func nanos(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
 
 // Whatever stands in an answer, it is read or it is an error.
 func TestAnswersThatAreNone(t *testing.T) {
-	b := newBucket(t, 1)
+	b := newBucket(t, 0)
 	inner := newHandler(t, b, scan.Fanout{})
 	want := ask(t, inner, allLines)
 	var spoil func([]byte) []byte
@@ -225,7 +225,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 
 // Pieces take no places of queries: an instance that runs one query at a time reads the pieces of that query, should they come to itself.
 func TestAnInstanceAsksItself(t *testing.T) {
-	b := newBucket(t, 1)
+	b := newBucket(t, 0)
 	var h http.Handler
 	w := newWorkers(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { h.ServeHTTP(rw, r) }))
 	self, _ := w.coordinator(t, func(f scan.Fanout) http.Handler { return newHandlerOf(t, b, f, 1) }, 3, 1<<20, 1<<20)

@@ -143,7 +143,7 @@ func (i *invokes) client(t *testing.T, maxRows int) *fanout.Client {
 
 // A query function that invokes itself answers to the byte as one invocation does, page by page where a piece does not fit into one answer.
 func TestAFunctionInvokesItself(t *testing.T) {
-	b := newBucket(t, 1)
+	b := newBucket(t, 0)
 	one := newHandler(t, b, scan.Fanout{})
 	worker := newHandler(t, b, scan.Fanout{})
 	i := newInvokes(t, worker, guarded(t, worker))
@@ -196,7 +196,7 @@ func (i *invokes) knock(t *testing.T) {
 
 // The second failure of an invocation is told with what the platform says, and nothing of the credentials.
 func TestInvocationsThatFail(t *testing.T) {
-	b := newBucket(t, 1)
+	b := newBucket(t, 0)
 	worker := newHandler(t, b, scan.Fanout{})
 	i := newInvokes(t, worker, worker)
 	i.faults = map[int64]string{1: "throttled", 2: "killed"}
