@@ -106,6 +106,33 @@ func TestFullManifestOfABacklog(t *testing.T) {
 	w.settle("at last", nil)
 }
 
+// Where nothing makes room, the names of consumed objects go, but for those with which one that waits behind the commit is to be compared.
+func TestFullManifestThatNothingMakesRoomIn(t *testing.T) {
+	w := newWorld(t)
+	lines := linesAt("l", epoch, 3)
+	long := w.upload(shop, "long", lines)
+	w.uploadMany(50, "a", epoch)
+	w.run(nil)
+	w.advance(10 * time.Minute)
+	w.upload(shop, "short", lines[:2])
+	w.upload(shop, "other", linesAt("o", epoch, 2))
+	w.advance(15 * time.Minute)
+	w.upload(shop, "new", linesAt("b", epoch.Add(time.Hour), 3))
+	one := func(o *Options) { o.BatchObjects = 1 }
+	p, _ := w.fullPass(one)
+	if err := p.compact(t.Context(), shop); !errors.Is(err, catalog.ErrTooLarge) || p.sum.Deleted.Raw != 50 || !w.has(long) {
+		t.Errorf("%v, and the summary is\n%s", err, &p.sum)
+	}
+	w.check("refused")
+	again := w.compactor(w.mem, one).newPass(t.Context())
+	again.store.MaxBytes = p.store.MaxBytes
+	if err := again.compact(t.Context(), shop); err != nil || again.sum.Lines.Written != 5 || again.sum.In.Duplicates != 1 {
+		t.Errorf("%v, and the summary is\n%s", err, &again.sum)
+	}
+	w.check("compared")
+	w.settle("at last", nil)
+}
+
 // A commit that had no room is not tried again when the deadline has come.
 func TestFullManifestAtTheDeadline(t *testing.T) {
 	w := newWorld(t)

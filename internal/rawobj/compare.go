@@ -23,6 +23,21 @@ type family struct {
 
 // compare finds the families of more than one and decides what each of their entries contributes.
 func (s *Set) compare(ctx context.Context, memory []catalog.Body) error {
+	families := s.families()
+	s.remembered(families, memory)
+	s.akin = akin(families)
+	// In an order of their own, not in the map's: what a run asks of the store depends on its input only.
+	var doubtful []*family
+	for _, first := range slices.Sorted(maps.Keys(families)) {
+		if f := families[first]; len(f.entries)+len(f.memory) > 1 {
+			doubtful = append(doubtful, f)
+		}
+	}
+	return s.each(ctx, len(doubtful), func(ctx context.Context, i int) error { return s.decide(ctx, doubtful[i]) })
+}
+
+// families returns the entries by their first lines.
+func (s *Set) families() map[string]*family {
 	families := map[string]*family{}
 	for _, e := range s.entries {
 		if e.err != nil {
@@ -35,16 +50,7 @@ func (s *Set) compare(ctx context.Context, memory []catalog.Body) error {
 		}
 		f.entries = append(f.entries, e)
 	}
-	s.remembered(families, memory)
-	s.akin = akin(families)
-	// In an order of their own, not in the map's: what a run asks of the store depends on its input only.
-	var doubtful []*family
-	for _, first := range slices.Sorted(maps.Keys(families)) {
-		if f := families[first]; len(f.entries)+len(f.memory) > 1 {
-			doubtful = append(doubtful, f)
-		}
-	}
-	return s.each(ctx, len(doubtful), func(ctx context.Context, i int) error { return s.decide(ctx, doubtful[i]) })
+	return families
 }
 
 // remembered adds what is remembered, and the consumed objects of those names, to the families.

@@ -128,30 +128,8 @@ type entry struct {
 // A 404 ends it with an error wrapping objstore.ErrNotExist: the caller plans again. An object that cannot be decoded does not
 // end it; Open or Next says so.
 func Resolve(ctx context.Context, bucket objstore.Reader, objects []objstore.Object, memory []catalog.Body, o Options) (*Set, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	s := &Set{bucket: bucket, opts: o, entries: make([]*entry, len(objects))}
-	s.heads.New = func() any { return new(record.Decoder) }
-	s.decoders.New = s.heads.New
-	sorted := slices.SortedFunc(slices.Values(objects), Compare)
-	for i, obj := range sorted {
-		s.entries[i] = &entry{object: obj}
-	}
-	err := s.each(ctx, len(s.entries), func(ctx context.Context, i int) error {
-		if e := s.entries[i]; !s.known(e) {
-			return s.peek(ctx, e)
-		}
-		return nil
-	})
+	s, memory, err := newSet(ctx, bucket, objects, memory, o)
 	if err != nil {
-		return nil, err
-	}
-	if s.wide != nil {
-		s.decoders.Put(s.wide) // for the rows
-		s.wide = nil
-	}
-	if memory, err = s.withSealed(ctx, memory); err != nil {
 		return nil, err
 	}
 	s.arrived = make(map[string]time.Time, len(s.entries))
@@ -169,6 +147,48 @@ func Resolve(ctx context.Context, bucket objstore.Reader, objects []objstore.Obj
 		}
 	}
 	return s, nil
+}
+
+// Akin returns the keys of those of Options.Consumed that begin with the same line as one of the objects, by what is remembered of them. It gets the
+// beginning of each object and compares no bodies. Errors are those of Resolve; objects that cannot be decoded have no kin.
+func Akin(ctx context.Context, bucket objstore.Reader, objects []objstore.Object, memory []catalog.Body, o Options) (map[string]bool, error) {
+	o.Budget = -1 // nothing is opened afterwards
+	s, memory, err := newSet(ctx, bucket, objects, memory, o)
+	if err != nil {
+		return nil, err
+	}
+	families := s.families()
+	s.remembered(families, memory)
+	return akin(families), nil
+}
+
+// newSet gets the beginning of each object, and what is remembered beside the sealed days of their first records.
+func newSet(ctx context.Context, bucket objstore.Reader, objects []objstore.Object, memory []catalog.Body, o Options) (*Set, []catalog.Body, error) {
+	if err := o.check(); err != nil {
+		return nil, nil, err
+	}
+	s := &Set{bucket: bucket, opts: o, entries: make([]*entry, len(objects))}
+	s.heads.New = func() any { return new(record.Decoder) }
+	s.decoders.New = s.heads.New
+	sorted := slices.SortedFunc(slices.Values(objects), Compare)
+	for i, obj := range sorted {
+		s.entries[i] = &entry{object: obj}
+	}
+	err := s.each(ctx, len(s.entries), func(ctx context.Context, i int) error {
+		if e := s.entries[i]; !s.known(e) {
+			return s.peek(ctx, e)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.wide != nil {
+		s.decoders.Put(s.wide) // for the rows
+		s.wide = nil
+	}
+	memory, err = s.withSealed(ctx, memory)
+	return s, memory, err
 }
 
 // known takes the head of an object from the caller.
