@@ -54,7 +54,9 @@ func (p *pass) newWork(t layout.Target) *work {
 // commits makes one commit after the other.
 func (w *work) commits(ctx context.Context) error {
 	for {
+		began := w.opts.Now()
 		snap, more, err := w.commit(ctx)
+		w.stoppedFirst(ctx, err)
 		switch {
 		case err == nil && !more:
 			_, w.tended = w.tend(ctx, snap)
@@ -64,17 +66,15 @@ func (w *work) commits(ctx context.Context) error {
 			return nil
 		case err == nil:
 			w.attempt, w.full, w.committed = 0, false, true
+			w.ended(began)
 			w.tendLarge(ctx, snap)
 		case errors.Is(err, errAgain):
 		case stale(err):
 			if w.lost(err) {
 				return nil
 			}
-		case errors.Is(err, errLate):
+		case errors.Is(err, errLate) && w.committed:
 			w.unfinished(errLate.Error())
-			if !w.committed {
-				return err // the next pass would get as far
-			}
 			return nil
 		case errors.Is(err, catalog.ErrTooLarge) && !w.full:
 			w.full = true

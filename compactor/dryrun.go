@@ -100,7 +100,7 @@ func (p *pass) planTarget(ctx context.Context, t layout.Target) (TargetPlan, err
 	if err != nil {
 		return out, err
 	}
-	commit, err := planCommit(&snap, p.listTarget(ctx, t), p.batch(newAside()))
+	commit, err := planCommit(&snap, p.listTarget(ctx, t), p.batchOf(t, newAside()))
 	if err != nil {
 		return out, err
 	}

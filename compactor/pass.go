@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -67,6 +68,7 @@ func (c *Compactor) newPass(ctx context.Context) *pass {
 		sum: Summary{
 			Version: 1, Started: now, Shard: fmt.Sprintf("%d/%d", c.opts.Shard.Index, c.opts.Shard.Count),
 			Backlog: map[layout.Kind]Backlog{}, NewestByNode: map[string]time.Time{}, Odd: map[string]Odd{}, Failed: map[string]int64{},
+			Batches: map[string]int{},
 		},
 	}
 	if c.opts.Deadline > 0 {
@@ -95,6 +97,7 @@ func (p *pass) run(ctx context.Context) error {
 		return errors.Join(held, err)
 	}
 	upkeep := p.due(p.sum.LastUpkeep, p.opts.Retention.Interval)
+	p.forgetBatches()
 	waiting = p.awake(waiting, upkeep)
 	// Targets that are worked on at once share the memory.
 	p.memory = p.opts.Memory / int64(min(p.opts.Concurrency, max(1, len(waiting))))
@@ -180,6 +183,7 @@ func (p *pass) recall(ctx context.Context) error {
 		return err
 	}
 	p.sum.LastSuccess, p.sum.LastUpkeep, p.sum.LastSweep = last.LastSuccess, last.LastUpkeep, last.LastSweep
+	maps.Copy(p.sum.Batches, last.Batches)
 	for node, at := range last.NewestByNode {
 		if p.sum.Started.Sub(at) < forgetNode {
 			p.sum.NewestByNode[node] = at

@@ -69,12 +69,10 @@ func (p *pass) plannersOf(ctx context.Context, targets []layout.Target) map[layo
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		planners[t] = &snapPlanner{newPlanner(&snap, p.batch(newAside())), snap}
+		planners[t] = &snapPlanner{newPlanner(&snap, p.batchOf(t, newAside())), snap}
 	})
 	return planners
 }
-
-func (p *pass) batch(a *aside) batch { return batch{p.opts.BatchObjects, p.opts.BatchBytes, a.days} }
 
 // planOf returns the state of a target and the plan of its next commit: what was prepared, once, else what is read now.
 func (p *pass) planOf(ctx context.Context, t layout.Target, a *aside) (catalog.Snapshot, commitPlan, error) {
@@ -91,6 +89,6 @@ func (p *pass) planOf(ctx context.Context, t layout.Target, a *aside) (catalog.S
 	if err != nil {
 		return snap, commitPlan{}, err
 	}
-	plan, err := planCommit(&snap, p.listTarget(ctx, t), p.batch(a))
+	plan, err := planCommit(&snap, p.listTarget(ctx, t), p.batchOf(t, a))
 	return snap, plan, err
 }

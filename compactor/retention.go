@@ -80,7 +80,7 @@ func (p *pass) freeRawOf(ctx context.Context, t layout.Target) error {
 		if err != nil {
 			return err
 		}
-		plan, err := planCommit(&s, p.listTarget(ctx, t), p.batch(a))
+		plan, err := planCommit(&s, p.listTarget(ctx, t), p.batchOf(t, a))
 		if err != nil || len(deletable(&s, &plan, p.opts.RawGrace, p.held)) == 0 {
 			return errors.Join(err, a.err())
 		}

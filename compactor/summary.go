@@ -71,6 +71,10 @@ type Summary struct {
 	// Odd lines by target, where there are any.
 	Odd map[string]Odd `json:"odd,omitempty"`
 
+	// Batches are, by target, how many raw objects the next commit may take in a pass that has a deadline. A target whose first commit no deadline has
+	// stopped has none. They are carried over from pass to pass.
+	Batches map[string]int `json:"batches,omitempty"`
+
 	// Failed counts errors by class; Failures says what they were.
 	Failed   map[string]int64 `json:"failed,omitempty"`
 	Failures []string         `json:"failures,omitempty"`

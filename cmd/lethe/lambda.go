@@ -166,7 +166,9 @@ func partly(ctx context.Context, s *compactor.Summary, err error) error {
 	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil || s.Commits == 0 {
 		return err
 	}
-	s.Unfinished = "the deadline came in the middle of a commit"
+	if s.Unfinished == "" {
+		s.Unfinished = "the deadline came in the middle of a commit"
+	}
 	return nil
 }
 
