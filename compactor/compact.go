@@ -194,6 +194,7 @@ func (p *pass) swap(ctx context.Context, from catalog.Snapshot, next *catalog.Ma
 	case err != nil:
 		return after, err
 	}
+	p.known.note(after)
 	p.count(func(s *Summary) { s.Commits++ })
 	if after.Date.IsZero() {
 		after.Date = from.Date

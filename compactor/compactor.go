@@ -17,6 +17,7 @@ type Compactor struct {
 	probed    bool       // the store was found to do conditional puts
 	refused   bool       // it was found not to
 	rests     rests
+	known     *known
 }
 
 // New checks the options. Errors wrap ErrOptions or ErrGrace.
@@ -25,7 +26,7 @@ func New(b objstore.Bucket, o Options) (*Compactor, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	c := &Compactor{bucket: b, opts: o, rests: newRests()}
+	c := &Compactor{bucket: b, opts: o, rests: newRests(), known: newKnown()}
 	for _, ov := range o.Retention.Overrides {
 		s, err := parseSelector(ov.Selector)
 		if err != nil {

@@ -30,7 +30,7 @@ func (p *pass) merge(ctx context.Context, snap catalog.Snapshot, plan mergePlan)
 		if !stale(err) {
 			return snap, err
 		}
-		if snap, err = catalog.Load(ctx, p.bucket, snap.Target); err != nil {
+		if snap, err = p.load(ctx, snap.Target); err != nil {
 			return snap, err
 		}
 		if snap.Manifest.SweepEpoch != epoch || !allLive(snap.Manifest, plan.Inputs) {

@@ -63,7 +63,7 @@ func (p *pass) plannersOf(ctx context.Context, targets []layout.Target) map[layo
 	var mu sync.Mutex
 	planners := make(map[layout.Target]*snapPlanner, len(targets))
 	eachOf(targets, manifestConcurrency, func(t layout.Target) {
-		snap, err := catalog.Load(ctx, p.bucket, t)
+		snap, err := p.load(ctx, t)
 		if err != nil {
 			return // read again when it is the target's turn
 		}
@@ -85,7 +85,7 @@ func (p *pass) planOf(ctx context.Context, t layout.Target, a *aside) (catalog.S
 	}
 	// Rule 3: the manifest first, then the listing. The other way round a compactor could consume an object again that another one has
 	// consumed, deleted and forgotten in between.
-	snap, err := catalog.Load(ctx, p.bucket, t)
+	snap, err := p.load(ctx, t)
 	if err != nil {
 		return snap, commitPlan{}, err
 	}

@@ -76,7 +76,7 @@ func (p *pass) freeRaw(ctx context.Context, targets []stored) error {
 
 func (p *pass) freeRawOf(ctx context.Context, t layout.Target) error {
 	for a := newAside(); ; {
-		s, err := catalog.Load(ctx, p.bucket, t)
+		s, err := p.load(ctx, t)
 		if err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func (p *pass) loadAll(ctx context.Context, all []layout.Target, also func(conte
 	var mu sync.Mutex
 	var targets []stored
 	err := p.each(ctx, all, func(ctx context.Context, t layout.Target) error {
-		snap, err := catalog.Load(ctx, p.bucket, t)
+		snap, err := p.load(ctx, t)
 		if err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func (p *pass) storedOf(snap *catalog.Snapshot) stored {
 // merge does not change.
 func (p *pass) cutTarget(ctx context.Context, t layout.Target, cuts []cut) error {
 	for range maxAttempts {
-		snap, err := catalog.Load(ctx, p.bucket, t)
+		snap, err := p.load(ctx, t)
 		if err != nil {
 			return err
 		}

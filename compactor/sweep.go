@@ -49,7 +49,7 @@ func (p *pass) orphans(ctx context.Context, t layout.Target) ([]string, catalog.
 	if err != nil {
 		return nil, catalog.Snapshot{}, err
 	}
-	snap, err := catalog.Load(ctx, p.bucket, t)
+	snap, err := p.load(ctx, t)
 	if err != nil || !snap.Exists {
 		return nil, snap, err
 	}

@@ -24,7 +24,7 @@ func (p *pass) tend(ctx context.Context, snap catalog.Snapshot) (catalog.Snapsho
 		var err error
 		if snap.Date.IsZero() {
 			// Whether an hour is over is the store's to say.
-			if snap, err = catalog.Load(ctx, p.bucket, snap.Target); err != nil {
+			if snap, err = p.load(ctx, snap.Target); err != nil {
 				return snap, err
 			}
 		}
@@ -32,7 +32,7 @@ func (p *pass) tend(ctx context.Context, snap catalog.Snapshot) (catalog.Snapsho
 		switch {
 		case stale(err):
 			attempt++
-			if next, err = catalog.Load(ctx, p.bucket, snap.Target); err != nil {
+			if next, err = p.load(ctx, snap.Target); err != nil {
 				return snap, err
 			}
 		case err != nil:
