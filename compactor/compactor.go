@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"slices"
 
+	"lethe/internal/block"
 	"lethe/internal/layout"
 	"lethe/objstore"
 )
@@ -25,6 +26,9 @@ func New(b objstore.Bucket, o Options) (*Compactor, error) {
 	o.setDefaults()
 	if err := o.check(); err != nil {
 		return nil, err
+	}
+	if o.Block.Pool == nil {
+		o.Block.Pool = new(block.Pool)
 	}
 	c := &Compactor{bucket: b, opts: o, rests: newRests(), known: newKnown()}
 	for _, ov := range o.Retention.Overrides {

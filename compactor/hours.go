@@ -49,7 +49,7 @@ type hour struct {
 func (p *pass) newHours(snap *catalog.Snapshot, out *rewritten) *hours {
 	h := &hours{
 		pass: p, out: out, watermark: snap.Manifest.Watermark, keep: p.keepFor(snap.Target).Time, now: snap.Date, rounds: newRounds(),
-		open: map[layout.Hour]*hour{}, spill: spill{dir: p.opts.TempDir},
+		open: map[layout.Hour]*hour{}, spill: spill{dir: p.opts.TempDir, pool: p.opts.Block.Pool},
 	}
 	for _, o := range out.Inputs {
 		if o.LastModified.After(h.now) {

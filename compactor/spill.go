@@ -23,6 +23,7 @@ const spillBuffer = 64 << 10
 // take one file, and no memory beside what a run says of itself.
 type spill struct {
 	dir  string
+	pool *block.Pool
 	file *os.File
 	buf  *bufio.Writer
 	size int64
@@ -46,7 +47,7 @@ func (s *spill) add(t layout.Target, rows iter.Seq[*record.Row]) (run, error) {
 		s.file, s.buf = f, bufio.NewWriterSize(f, spillBuffer)
 	}
 	r := run{offset: s.size}
-	w, err := block.NewWriter(s.buf, t, block.Options{Level: zstd.SpeedFastest, NoIndex: true})
+	w, err := block.NewWriter(s.buf, t, block.Options{Level: zstd.SpeedFastest, NoIndex: true, Pool: s.pool})
 	if err != nil {
 		return r, err
 	}

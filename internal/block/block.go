@@ -64,6 +64,8 @@ type Options struct {
 	Level zstd.EncoderLevel
 	// NoIndex leaves out what finds lines by their text; the directory of runs is always there.
 	NoIndex bool
+	// Pool, where set, is where the writer takes its memory from and gives it back to.
+	Pool *Pool
 }
 
 // rowGroupPages is how many full pages end a row group, whatever its rows: the writer holds a row group in compressed form.

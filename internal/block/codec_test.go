@@ -13,7 +13,7 @@ func TestDigestsTakeHalfOfTheirDigitsAtEachLevel(t *testing.T) {
 	rand.New(rand.NewSource(1)).Read(sum)
 	page := hex.AppendEncode(nil, sum)
 	for _, level := range []zstd.EncoderLevel{zstd.SpeedFastest, zstd.SpeedDefault, zstd.SpeedBetterCompression} {
-		c, err := newCodec(level, len(page))
+		c, err := newCodec(level, len(page), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -220,7 +220,7 @@ func TestRunsThatAreNotThere(t *testing.T) {
 // newPack returns how a writer makes frames.
 func newPack(t testing.TB) func([]byte) []byte {
 	t.Helper()
-	c, err := newCodec(zstd.SpeedDefault, 1<<20)
+	c, err := newCodec(zstd.SpeedDefault, 1<<20, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ type Writer struct {
 	pq     *parquet.GenericWriter[any]
 	cols   []Column
 
-	page   page
+	page   *page
 	bounds lineBounds
 	runs   runWriter
 	index  *indexWriter
@@ -41,11 +41,11 @@ func NewWriter(w io.Writer, t layout.Target, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	codec, err := newCodec(o.Level, o.PageBytes)
+	codec, err := newCodec(o.Level, o.PageBytes, o.Pool)
 	if err != nil {
 		return nil, err
 	}
-	b := &Writer{target: t, opts: o, out: newOutput(w), codec: codec, cols: columnsOf(t.Kind), runs: runWriter{kind: t.Kind}}
+	b := &Writer{target: t, opts: o, out: newOutput(w), codec: codec, cols: columnsOf(t.Kind), runs: runWriter{kind: t.Kind}, page: o.Pool.page()}
 	if !o.NoIndex {
 		b.index = newIndexWriter(codec.pack)
 	}
@@ -155,7 +155,7 @@ func (w *Writer) flushPage() error {
 	if len(w.page.times) == 0 {
 		return nil
 	}
-	w.bounds.set(&w.page)
+	w.bounds.set(w.page)
 	writers := w.pq.ColumnWriters()
 	for i, c := range w.cols {
 		values := w.page.values(w.target, c)
@@ -213,6 +213,8 @@ func (w *Writer) Close() (Meta, error) {
 	if err := w.finish(); err != nil {
 		return Meta{}, fmt.Errorf("write the end of a block: %w", err)
 	}
+	w.opts.Pool.put(w.codec, w.page)
+	w.codec, w.page = nil, nil
 	return w.meta, nil
 }
 
