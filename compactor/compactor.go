@@ -31,12 +31,9 @@ func New(b objstore.Bucket, o Options) (*Compactor, error) {
 		o.Block.Pool = new(block.Pool)
 	}
 	c := &Compactor{bucket: b, opts: o, rests: newRests(), known: newKnown()}
-	for _, ov := range o.Retention.Overrides {
-		s, err := parseSelector(ov.Selector)
-		if err != nil {
-			return nil, fmt.Errorf("retention.overrides: %w", err)
-		}
-		c.overrides = append(c.overrides, s)
+	var err error
+	if c.overrides, err = parseSelectors(o.Retention.Overrides); err != nil {
+		return nil, fmt.Errorf("retention.overrides: %w", err)
 	}
 	return c, nil
 }

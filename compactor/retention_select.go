@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"lethe/internal/layout"
+	"lethe/letheql"
 )
 
 // targetLabel is the label of a kind that names the target.
@@ -22,6 +23,26 @@ func targetLabel(k layout.Kind) string {
 type selector struct {
 	kind     layout.Kind
 	matchers []*labels.Matcher
+}
+
+// parseSelectors reads the selectors of overrides. Their expressions have the bounds of those of a query, all together.
+func parseSelectors(overrides []Override) ([]selector, error) {
+	texts := make([]string, len(overrides))
+	for i, o := range overrides {
+		texts[i] = o.Selector
+	}
+	// Before the parser compiles any of them.
+	if err := letheql.CheckSelectors(texts...); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	selectors := make([]selector, len(texts))
+	for i, text := range texts {
+		var err error
+		if selectors[i], err = parseSelector(text); err != nil {
+			return nil, err
+		}
+	}
+	return selectors, nil
 }
 
 // parseSelector reads a selector of targets. Retention deletes whole hours of a target, so a matcher on any other label is refused.

@@ -266,6 +266,24 @@ func TestRefusedSelectors(t *testing.T) {
 	}
 }
 
+// Expressions of overrides are as bounded as those of queries: each of them, and all together.
+func TestSelectorsAreBounded(t *testing.T) {
+	refused := func(o ...Override) bool {
+		_, err := New(nil, Options{Now: time.Now, NewID: func() string { return "" }, Retention: Retention{Overrides: o}})
+		return errors.Is(err, ErrOptions) && strings.Contains(err.Error(), "steps")
+	}
+	if !refused(Override{Selector: `pod{namespace=~"(abcdefghijkl){1000}"}`}) {
+		t.Error("one of more than 10,000 steps is taken")
+	}
+	var many []Override
+	for range 20 {
+		many = append(many, Override{Selector: `pod{namespace=~"(abcd){1000}"}`})
+	}
+	if refused(many[:10]...) || !refused(many...) {
+		t.Errorf("ten of 6,000 steps are refused: %t, twenty are: %t", refused(many[:10]...), refused(many...))
+	}
+}
+
 func TestFirstOverrideCounts(t *testing.T) {
 	c, err := New(nil, Options{Now: time.Now, NewID: func() string { return "" }, Retention: Retention{
 		Time: 10 * time.Hour,
