@@ -92,7 +92,9 @@ func TestAFunctionInvokesItself(t *testing.T) {
 	t.Cleanup(api.Close)
 	keys := []string{"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=" + plantedShort, "AWS_REGION=eu-central-1", "AWS_ENDPOINT_URL_LAMBDA=" + api.URL}
 	plain := startFunction(t, dir, "LETHE_FUNCTION=query")
-	f := startFunction(t, dir, append(keys, "LETHE_FUNCTION=query", "LETHE_QUERY_FANOUT=3", "LETHE_QUERY_FANOUT_BYTES=0")...)
+	var f *underLambda
+	t.Cleanup(func() { leaks(t, "stderr", f.Stderr()) }) // when the process has ended
+	f = startFunction(t, dir, append(keys, "LETHE_FUNCTION=query", "LETHE_QUERY_FANOUT=3", "LETHE_QUERY_FANOUT_BYTES=0")...)
 	for _, q := range spread {
 		e := fmt.Sprintf(`{"version":"2.0","rawPath":"/api/v1/query_range","rawQueryString":"%s","requestContext":{"http":{"method":"GET"}}}`,
 			url.Values{"query": {q}, "start": {"2026-03-01T06:00:00Z"}, "end": {"2026-03-01T12:00:00Z"}, "step": {"10m"}}.Encode())
@@ -112,7 +114,6 @@ func TestAFunctionInvokesItself(t *testing.T) {
 	if n := invoked.Load(); n != 6 {
 		t.Errorf("%d invocations", n)
 	}
-	leaks(t, "stderr", f.Stderr())
 }
 
 // Servers behind basic auth read pieces for each other, and what needs no pieces or comes from a worker stays where it is.
