@@ -6,7 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -25,10 +31,11 @@ import (
 // shipping is a bucket in MinIO that an agent ships to, for tests that kill what stands around it. Lines have numbers from 0 on.
 type shipping struct {
 	t      *testing.T
+	server objtest.Server
+	name   string // of the bucket
 	target layout.Target
 	bucket objstore.Bucket
 	lethe  string
-	args   []string
 	env    []string
 
 	// sent is how many lines were sent, or are about to be; those below acked are in the bucket.
@@ -45,7 +52,7 @@ func newShipping(t *testing.T, s objtest.Server) *shipping {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.CloseIdleConnections)
-	p := &shipping{t: t, target: layout.Target{Kind: layout.Pod, Name: "shop"}, bucket: b, lethe: binary(t), args: []string{"--bucket", s.URL(name)}, env: os.Environ()}
+	p := &shipping{t: t, server: s, name: name, target: layout.Target{Kind: layout.Pod, Name: "shop"}, bucket: b, lethe: binary(t), env: os.Environ()}
 	for k, v := range s.Env() {
 		p.env = append(p.env, k+"="+v)
 	}
@@ -54,7 +61,12 @@ func newShipping(t *testing.T, s objtest.Server) *shipping {
 
 // run starts the real binary.
 func (p *shipping) run(ctx context.Context, out *output, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, p.lethe, append(append([]string{}, p.args...), args...)...)
+	return p.runOn(ctx, p.server, out, args...)
+}
+
+// runOn starts it with another way to the store.
+func (p *shipping) runOn(ctx context.Context, s objtest.Server, out *output, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, p.lethe, append([]string{"--bucket", s.URL(p.name)}, args...)...)
 	cmd.Env = p.env
 	cmd.Stdout, cmd.Stderr = out, out
 	return cmd
@@ -218,7 +230,7 @@ func TestStoreIsKilled(t *testing.T) {
 	}
 }
 
-// Eight compactors by mistake, each killed at any moment and started again.
+// Eight compactors by mistake, each killed at any of its calls of the store and started again.
 func TestEightCompactorsAreKilled(t *testing.T) {
 	p := newShipping(t, objtest.MinIO(t))
 	// The first pass over a bucket tries out the store, which takes longer than any of those below lives.
@@ -234,10 +246,11 @@ func TestEightCompactorsAreKilled(t *testing.T) {
 	for i := range 8 {
 		r := rand.New(rand.NewPCG(3, uint64(i)))
 		wg.Go(func() {
-			// They live longer and longer, for on a busy machine eight of them need more than some seconds for a commit.
-			for life := 4000; ctx.Err() == nil; life += 1000 {
-				p.killOne(ctx, time.Duration(r.IntN(life))*time.Millisecond)
-				kills.Add(1)
+			// They live longer and longer, for where eight of them are in each other's way a commit takes many calls.
+			for life := 60; ctx.Err() == nil; life += 10 {
+				if p.killOne(ctx, 1+r.Int64N(int64(life)), r.IntN(2) == 0) {
+					kills.Add(1)
+				}
 			}
 		})
 	}
@@ -268,12 +281,36 @@ func TestEightCompactorsAreKilled(t *testing.T) {
 	t.Logf("%d lines, %d answers, %d refusals, %d kills, %d commits before the last", p.sent.Load(), p.answers.Load(), p.refusals.Load(), kills.Load(), commits)
 }
 
-// killOne runs a compactor and kills it after so long.
-func (p *shipping) killOne(ctx context.Context, after time.Duration) {
-	ctx, kill := context.WithTimeout(ctx, after)
+// killOne runs a compactor and kills it at its n-th request: before the store has seen it, or when it has answered and the compactor does not know. It is
+// false where the test ended before.
+func (p *shipping) killOne(ctx context.Context, n int64, answered bool) bool {
+	ctx, kill := context.WithCancel(ctx)
 	defer kill()
+	var seen atomic.Int64
+	dead := make(chan struct{})
+	forward := &httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: p.server.Endpoint})
+		r.Out.Host = r.In.Host // it is signed
+	}}
+	way := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch at := seen.Add(1); {
+		case at < n:
+			forward.ServeHTTP(w, r)
+			return
+		case at == n && answered:
+			forward.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		kill()
+		<-dead // it gets no answer
+	}))
+	defer way.Close()
+	s := p.server
+	s.Endpoint = way.Listener.Addr().String()
 	var out output
-	if err := p.run(ctx, &out, compact...).Run(); err == nil || ctx.Err() == nil {
+	err := p.runOn(ctx, s, &out, compact...).Run()
+	close(dead)
+	if err == nil || ctx.Err() == nil {
 		p.t.Errorf("a compactor ended by itself: %v\n%s", err, &out)
 	}
+	return seen.Load() >= n
 }
