@@ -80,7 +80,8 @@ func TestComparedBeforeItIsDeleted(t *testing.T) {
 	})
 	t.Run("after room was made for retention", func(t *testing.T) {
 		w, long, other := shortAfterLong(t)
-		p := w.compactor(w.mem, nil).newPass(t.Context())
+		w.upload(shop, "new", linesAt("c", epoch.Add(time.Hour), 2)) // the only one that a commit would take
+		p := w.compactor(w.mem, func(o *Options) { o.BatchObjects = 1 }).newPass(t.Context())
 		targets, err := p.loadAll(t.Context(), []layout.Target{shop}, nil)
 		if err != nil {
 			t.Fatal(err)

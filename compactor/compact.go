@@ -152,12 +152,11 @@ func (w *work) commit(ctx context.Context) (snap catalog.Snapshot, more bool, er
 		return snap, false, err
 	case errors.Is(err, catalog.ErrTooLarge) && w.full:
 		// Merging and sealing have made no room: names must go from the manifest. What is left of the backlog keeps only what it begins like.
-		akin, aerr := w.akinToLeft(ctx, &snap, &plan)
-		if aerr != nil {
-			return snap, false, errors.Join(err, aerr)
+		needed, nerr := w.neededByAll(ctx, &snap, &plan, set)
+		if nerr != nil {
+			return snap, false, errors.Join(err, nerr)
 		}
-		plan.Left = span{}
-		return snap, false, errors.Join(err, w.cleanRaw(ctx, &snap, &plan, func(key string) bool { return akin[key] || set.Akin(key) }))
+		return snap, false, errors.Join(err, w.cleanRaw(ctx, &snap, &plan, needed))
 	case err != nil:
 		// What needs no put frees a full disk. What the inputs are to be compared with stays for the next attempt.
 		return snap, false, errors.Join(err, w.cleanRaw(ctx, &snap, &plan, set.Akin))

@@ -11,9 +11,19 @@ import (
 	"lethe/objstore"
 )
 
+// neededByAll tells which consumed objects are to be compared with any that waits, and lets the plan keep none for other reasons.
+func (p *pass) neededByAll(ctx context.Context, snap *catalog.Snapshot, plan *commitPlan, set *rawobj.Set) (func(key string) bool, error) {
+	akin, err := p.akinToLeft(ctx, snap, plan)
+	if err != nil {
+		return nil, err
+	}
+	plan.Left = span{}
+	return func(key string) bool { return akin[key] || set.Akin(key) }, nil
+}
+
 // akinToLeft returns the keys of consumed objects that begin with the same line as one that waits and is no input of the plan: they are to be compared.
-// Else all that landed in the grace of a consumed object keeps that one; here a manifest is full, and each name that can go has to. It gets the beginning of
-// each object that waits, so it is for such a manifest only.
+// Else all that landed in the grace of a consumed object keeps that one; here a manifest is full, or the disk, and all that can go has to. It gets the
+// beginning of each object that waits, so it is for such a need only.
 func (p *pass) akinToLeft(ctx context.Context, snap *catalog.Snapshot, plan *commitPlan) (map[string]bool, error) {
 	consumed := make(map[string]bool, len(snap.Manifest.Consumed)+len(plan.Inputs))
 	for _, c := range snap.Manifest.Consumed {

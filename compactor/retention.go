@@ -81,17 +81,23 @@ func (p *pass) freeRawOf(ctx context.Context, t layout.Target) error {
 			return err
 		}
 		plan, err := planCommit(&s, p.listTarget(ctx, t), p.batchOf(t, a))
-		if err != nil || len(deletable(&s, &plan, p.opts.RawGrace, p.held)) == 0 {
+		most := plan // that can go, whatever waits
+		most.Left = span{}
+		if err != nil || len(deletable(&s, &most, p.opts.RawGrace, p.held)) == 0 {
 			return errors.Join(err, a.err())
 		}
 		set, err := p.resolve(ctx, &s, plan.Present, plan.Inputs, a)
 		if errors.Is(err, errAgain) {
 			continue
 		}
+		needed := set.Akin
+		if err == nil && len(a.days) == 0 {
+			needed, err = p.neededByAll(ctx, &s, &plan, set)
+		}
 		if err != nil {
 			return fmt.Errorf("comparing what waits with what is consumed: %w", err)
 		}
-		return errors.Join(p.cleanRaw(ctx, &s, &plan, set.Akin), a.err())
+		return errors.Join(p.cleanRaw(ctx, &s, &plan, needed), a.err())
 	}
 }
 
