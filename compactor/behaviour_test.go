@@ -230,6 +230,21 @@ func TestBacklogNewestFirst(t *testing.T) {
 	}
 }
 
+// Shards of targets whose names look alike have about as many each, whatever their number.
+func TestShardsAreEven(t *testing.T) {
+	for _, n := range []int{2, 3, 4, 7, 8} {
+		got := make([]int, n)
+		for i := range 100 * n {
+			got[shardOf(layout.Target{Kind: layout.Node, Name: fmt.Sprintf("ip-10-0-%d-%d.eu-west-1.compute.internal", i/200, 2*(i%200))}, n)]++
+		}
+		for i, targets := range got {
+			if targets < 60 || targets > 140 {
+				t.Errorf("shard %d of %d has %d targets", i, n, targets)
+			}
+		}
+	}
+}
+
 func TestShards(t *testing.T) {
 	w := newWorld(t)
 	for i := range 12 {
