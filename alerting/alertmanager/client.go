@@ -30,9 +30,14 @@ const (
 	firstPause = 200 * time.Millisecond
 	// budget bounds the time of one Notify: an Alertmanager that does not answer must not keep rules from being evaluated.
 	budget = 20 * time.Second
+	// rest is how long an Alertmanager that could not be told is left alone.
+	rest = 10 * time.Second
 	// maxAnswer is how much of an answer is read for an error.
 	maxAnswer = 1 << 10
 )
+
+// errRests is the error where an Alertmanager is not asked because another request could not reach it.
+var errRests = errors.New("it was not asked again, for it could not be told a moment ago")
 
 // ErrRefused is wrapped where an Alertmanager answered that it does not take the request, and would not the next time either.
 var ErrRefused = errors.New("the Alertmanager refused")
@@ -43,6 +48,8 @@ type Options struct {
 	// ExternalURL leads to this installation, for the source of alerts; nil where there is none.
 	ExternalURL *url.URL
 	Logger      *slog.Logger
+	// Now is the clock, which says when an Alertmanager that could not be told is tried again. Required.
+	Now func() time.Time
 	// Registerer gets the metrics; nil keeps them unregistered.
 	Registerer prometheus.Registerer
 }
@@ -64,12 +71,13 @@ type peer struct {
 	relabel []*relabel.Config
 	// tokenQuery is that of the URL where its token comes from: errors of connecting show it.
 	tokenQuery string
+	health     health
 }
 
 // New returns a client. Errors wrap ErrConfig.
 func New(o Options) (*Client, error) {
-	if o.Config == nil || o.Logger == nil {
-		return nil, fmt.Errorf("%w: Config and Logger are required", ErrConfig)
+	if o.Config == nil || o.Logger == nil || o.Now == nil {
+		return nil, fmt.Errorf("%w: Config, Logger and Now are required", ErrConfig)
 	}
 	if err := o.Config.validate(); err != nil {
 		return nil, err
@@ -89,7 +97,7 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 		for _, u := range urls {
-			c.peers = append(c.peers, &peer{u, hc, time.Duration(e.Timeout), e.AlertRelabelConfigs, e.tokenQuery()})
+			c.peers = append(c.peers, &peer{url: u, http: hc, timeout: time.Duration(e.Timeout), relabel: e.AlertRelabelConfigs, tokenQuery: e.tokenQuery()})
 			// Who takes the increase of a counter sees its first step only where it began at 0.
 			m.sent.WithLabelValues(u)
 			m.failed.WithLabelValues(u)
@@ -224,16 +232,27 @@ func (c *Client) send(ctx context.Context, p *peer, batch []postable) ([]bool, e
 	return taken, errors.Join(errs...)
 }
 
-// post sends one request, and again after a pause where it failed for a reason that may pass, until ctx ends.
+// post sends one request, and again after a pause where it failed for a reason that may pass, until ctx ends. An Alertmanager that could not be told
+// before is tried once.
 func (c *Client) post(ctx context.Context, p *peer, batch []postable) error {
 	body, err := json.Marshal(batch)
 	if err != nil {
 		return fmt.Errorf("encode alerts: %w", err)
 	}
+	tries, ok := p.health.begin(c.opts.Now())
+	if !ok {
+		return fmt.Errorf("post alerts to %s: %w", p.url, errRests)
+	}
+	err = c.tryUpTo(ctx, p, body, tries)
+	p.health.end(c.opts.Now(), err == nil || errors.Is(err, ErrRefused) || errors.Is(err, context.Canceled))
+	return err
+}
+
+func (c *Client) tryUpTo(ctx context.Context, p *peer, body []byte, tries int) error {
 	pause := firstPause
 	for try := 1; ; try++ {
 		err := c.try(ctx, p, body)
-		if err == nil || errors.Is(err, ErrRefused) || try == attempts {
+		if err == nil || errors.Is(err, ErrRefused) || try == tries {
 			return err
 		}
 		select {
@@ -269,7 +288,7 @@ func (c *Client) try(ctx context.Context, p *peer, body []byte) error {
 	switch {
 	case res.StatusCode/100 == 2:
 		return nil
-	case res.StatusCode == http.StatusBadRequest, res.StatusCode == http.StatusUnprocessableEntity:
+	case res.StatusCode == http.StatusBadRequest, res.StatusCode == http.StatusUnprocessableEntity, res.StatusCode == http.StatusRequestEntityTooLarge:
 		return fmt.Errorf("%w: %s answered %s: %s", ErrRefused, p.url, res.Status, answer)
 	}
 	return fmt.Errorf("post alerts: %s answered %s: %s", p.url, res.Status, answer)

@@ -70,7 +70,7 @@ func alertsOf(names ...string) []alerting.Notification {
 
 func client(t *testing.T, c *Config) *Client {
 	t.Helper()
-	cl, err := New(Options{Config: c, ExternalURL: &url.URL{Scheme: "https", Host: "lethe.example"}, Logger: slog.New(slog.DiscardHandler)})
+	cl, err := New(Options{Config: c, ExternalURL: &url.URL{Scheme: "https", Host: "lethe.example"}, Now: func() time.Time { return epoch }, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,6 +165,56 @@ func TestNotifyRefused(t *testing.T) {
 	if !errors.Is(err, ErrRefused) || !ok[0] || !ok[1] || !ok[2] || len(a.bodies) != 4 {
 		t.Errorf("%v, %v, %d requests", ok, err, len(a.bodies))
 	}
+}
+
+// A proxy before the Alertmanager may take less in one request than a batch has.
+func TestNotifyTooMuchAtOnce(t *testing.T) {
+	a := newFake(t, httptest.NewServer)
+	a.answer = func(_ int, alerts []postable) int { return map[bool]int{true: 413, false: 200}[len(alerts) > 1] }
+	ok, err := client(t, addURL(t, &Config{}, a.URL)).Notify(t.Context(), alertsOf("X", "Y"))
+	if err != nil || !ok[0] || !ok[1] || len(a.bodies) != 3 {
+		t.Errorf("%v, %v, %d requests", ok, err, len(a.bodies))
+	}
+}
+
+// One Alertmanager that does not answer holds up nobody who tells the others, but for the first who has waited for it.
+func TestNotifyLeavesAHungOneAlone(t *testing.T) {
+	a, hung := newFake(t, httptest.NewServer), newFake(t, httptest.NewServer)
+	end := make(chan struct{})
+	hung.answer = func(int, []postable) int { <-end; return 200 }
+	t.Cleanup(func() { close(end) }) // before the server is closed, which waits for its requests
+	c := client(t, addURL(t, &Config{}, a.URL, hung.URL))
+	first, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if ok, err := c.Notify(first, alertsOf("X")); !ok[0] || err == nil {
+		t.Fatalf("%v, %v", ok, err)
+	}
+	for range 20 {
+		if ok, err := c.Notify(t.Context(), alertsOf("X")); !ok[0] || !errors.Is(err, errRests) {
+			t.Fatalf("%v, %v", ok, err)
+		}
+	}
+}
+
+func TestHealth(t *testing.T) {
+	var h health
+	check := func(at time.Duration, tries int) {
+		t.Helper()
+		if n, ok := h.begin(epoch.Add(at)); n != tries || ok != (tries > 0) {
+			t.Errorf("at %s: %d tries, %v; want %d", at, n, ok, tries)
+		}
+	}
+	check(0, attempts)
+	check(0, attempts) // side by side, as long as all is well
+	h.end(epoch, false)
+	check(rest-1, 0)
+	check(rest, 1)
+	check(rest, 0) // one asks, the others wait for what it finds
+	h.end(epoch.Add(rest), false)
+	check(2*rest-1, 0)
+	check(2*rest, 1)
+	h.end(epoch.Add(2*rest), true)
+	check(2*rest, attempts)
 }
 
 func TestNotifyBatches(t *testing.T) {
@@ -283,7 +333,7 @@ func TestNoSecretInLog(t *testing.T) {
 	a := newFake(t, httptest.NewServer)
 	a.answer = func(int, []postable) int { return 400 }
 	var log bytes.Buffer
-	c, err := New(Options{Config: addURL(t, &Config{}, strings.Replace(a.URL, "//", "//lethe:swordfish@", 1)), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	c, err := New(Options{Config: addURL(t, &Config{}, strings.Replace(a.URL, "//", "//lethe:swordfish@", 1)), Now: time.Now, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -218,7 +218,7 @@ func (r *real) evaluator(b objstore.Bucket) *alerting.Evaluator {
 	cfg := &alertmanager.Config{ExternalLabels: map[string]string{"cluster": "test"}}
 	must(cfg.AddURL("http://" + r.addr))
 	log := slog.New(slog.DiscardHandler)
-	client, err := alertmanager.New(alertmanager.Options{Config: cfg, Logger: log})
+	client, err := alertmanager.New(alertmanager.Options{Config: cfg, Now: time.Now, Logger: log})
 	must(err)
 	r.t.Cleanup(client.Close)
 	engine, err := alerting.NewEngine(letheql.Options{}, time.Now)

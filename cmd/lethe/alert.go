@@ -136,7 +136,7 @@ func (p *program) openAlerting(ctx context.Context, bucket objstore.Bucket, reg 
 		ExternalLabels: config.ExternalLabels, ExternalURL: external, Now: p.now, NewID: newID, Logger: p.log, Registerer: reg,
 	}
 	if len(config.Alertmanagers) > 0 {
-		if a.client, err = alertmanager.New(alertmanager.Options{Config: config, ExternalURL: external, Logger: p.log, Registerer: reg}); err != nil {
+		if a.client, err = alertmanager.New(alertmanager.Options{Config: config, ExternalURL: external, Now: p.now, Logger: p.log, Registerer: reg}); err != nil {
 			return nil, usage(err)
 		}
 		o.Notifier = a.client
