@@ -196,6 +196,9 @@ func (r *reader) rule(n *yaml.Node, inherited map[string]string) Rule {
 		}
 	}
 	if deref(n).Kind != yaml.MappingNode {
+		if isNull(n) {
+			r.fail(n, "a rule is empty")
+		}
 		return rule
 	}
 	if rule.Alert == "" {
