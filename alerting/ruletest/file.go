@@ -116,6 +116,9 @@ func parse(body []byte) (*file, error) {
 	if err := dec.Decode(f); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: %w", ErrFile, err)
 	}
+	if err := dec.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: it holds more than one YAML document, and only the first would be run", ErrFile)
+	}
 	switch {
 	case len(f.RuleFiles) == 0:
 		return nil, fmt.Errorf("%w: rule_files is empty", ErrFile)

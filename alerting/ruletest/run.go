@@ -45,6 +45,9 @@ func Run(ctx context.Context, fsys fs.FS, name string) (checked int, failures []
 	}
 	var groups []rulefile.Group
 	for _, rules := range f.RuleFiles {
+		if path.IsAbs(rules) {
+			return 0, nil, fmt.Errorf("%w: %s: rule_files has %s: a rule file is named relative to the file of its tests", ErrFile, name, rules)
+		}
 		ruleName := path.Join(path.Dir(name), rules)
 		body, err := fs.ReadFile(fsys, ruleName)
 		if err != nil {

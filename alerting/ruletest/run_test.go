@@ -65,6 +65,8 @@ func TestRefusedFiles(t *testing.T) {
 		"no time":          test + expects + "  input_lines: [{series: 'pod{namespace=\"a\"}', log: x}]",
 		"no number":        test + expects + "  input_lines: [{series: 'pod{namespace=\"a\"}', log: x, every: 1s}]",
 		"arrives early":    test + expects + "  input_lines: [{series: 'pod{namespace=\"a\"}', log: x, at: 2s, arrives: 1s}]",
+		"two documents":    test + expects + "---\n" + test + "  alert_rule_test: [{eval_time: 1m, alertname: Other}]",
+		"absolute path":    "rule_files: [/d/x.yaml]\ntests: [{name: t}]",
 		"too long":         "evaluation_interval: 1ms\n" + test + "  alert_rule_test: [{eval_time: 1h, alertname: Disk}]",
 	} {
 		if _, _, err := runWith(t, body); !errors.Is(err, ErrFile) {
