@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -19,9 +18,9 @@ type Extraction struct {
 	// Name of the label.
 	Name string
 	// Path is where the value stands: a key of logfmt, or a path of JSON as servers[0].name.
-	Path string
-	keys []string
-	name []byte
+	Path  string
+	steps []jsonStep
+	name  []byte
 }
 
 func extractions(list []Extraction) string {
@@ -41,49 +40,13 @@ type JSON struct{ only []Extraction }
 // NewJSON returns a stage that takes out the given paths, or all keys where there are none.
 func NewJSON(only []Extraction) (*JSON, error) {
 	for i := range only {
-		keys, err := jsonPath(only[i].Path)
+		steps, err := jsonPath(only[i].Path)
 		if err != nil {
 			return nil, err
 		}
-		only[i].keys, only[i].name = keys, []byte(only[i].Name)
+		only[i].steps, only[i].name = steps, []byte(only[i].Name)
 	}
 	return &JSON{only}, nil
-}
-
-// jsonPath splits servers[0].name and ["a b"].c into keys; an index is kept as [0].
-func jsonPath(path string) ([]string, error) {
-	bad := fmt.Errorf("invalid path %q: write keys as in request.headers[0], and other keys as in [\"x y\"]", path)
-	var keys []string
-	for rest := path; rest != ""; {
-		switch {
-		case strings.HasPrefix(rest, `["`):
-			end := strings.Index(rest, `"]`)
-			if end < 2 {
-				return nil, bad
-			}
-			keys, rest = append(keys, rest[2:end]), rest[end+2:]
-		case rest[0] == '[':
-			end := strings.IndexByte(rest, ']')
-			if end < 2 || strings.Trim(rest[1:end], "0123456789") != "" {
-				return nil, bad
-			}
-			keys, rest = append(keys, rest[:end+1]), rest[end+1:]
-		default:
-			rest = strings.TrimPrefix(rest, ".")
-			end := strings.IndexAny(rest, ".[")
-			if end < 0 {
-				end = len(rest)
-			}
-			if end == 0 {
-				return nil, bad
-			}
-			keys, rest = append(keys, rest[:end]), rest[end:]
-		}
-	}
-	if len(keys) == 0 {
-		return nil, bad
-	}
-	return keys, nil
 }
 
 // String implements Stage.
@@ -108,14 +71,11 @@ func (s *JSON) Process(e *Entry) bool {
 		return true
 	}
 	for _, x := range s.only {
+		value, kind, err := lookup(e.ctx, line, x.steps)
 		if e.ctx.Err() != nil {
 			return false
 		}
-		value, kind, _, err := jsonparser.Get(line, x.keys...)
-		switch {
-		case errors.Is(err, jsonparser.KeyPathNotFoundError):
-			continue
-		case err != nil:
+		if err != nil {
 			e.Fail(ErrJSON, err.Error())
 			return true
 		}

@@ -45,6 +45,7 @@ func must[S any](t *testing.T) func(S, error) S {
 
 func TestParsers(t *testing.T) {
 	json := must[*JSON](t)(NewJSON(nil))
+	paths := must[*JSON](t)(NewJSON([]Extraction{{Name: "a_0", Path: "a[0]"}, {Name: "c_d_1_e", Path: `c["d"][1].e`}, {Name: "quoted", Path: `["[0]"]`}}))
 	cut, cutMark := fmt.Sprintf(record.CutMark, 17), "__error__=JSONParserErr __error_details__=the line was cut"
 	pattern := func(s string) Stage { return must[*Pattern](t)(NewPattern(s)) }
 	for _, tc := range []struct {
@@ -63,6 +64,11 @@ func TestParsers(t *testing.T) {
 			`{"a":{"b":[0,{"c d":"deep"}]}}`, `o={"b":[0,{"c d":"deep"}]} x=deep`,
 		},
 		// Of a line that was cut, nothing is lost that stands whole before its end.
+		{paths, `{"a":null,"b":[1]}`, ""},
+		{paths, `{"a":"x","b":[1],"c":{"d":"z","f":[2]}}`, ""},
+		{paths, `{"a":[[],2],"c":{"d":["x",{"e":"y"}]}}`, "a_0=[] c_d_1_e=y"},
+		{paths, `{"a":[3],"a":[4,5],"c":{"d":1},"c":{"d":["x",{"e":"y"},"z"]}}`, "a_0=4 c_d_1_e=y"},
+		{paths, `{"a":[],"[0]":"k","c":[{"d":[1,2]}]}`, "quoted=k"},
 		{json, `{"a":1,"b":{"c":"x","d":[1,{"e":"y` + cut, cutMark + " a=1 b_c=x"},
 		{json, `{"a":"\"{[","b":{"c":2},"d":tru` + cut, cutMark + ` a="{[ b_c=2`},
 		{json, `{"a":1,"b":12` + cut, cutMark + " a=1"},
