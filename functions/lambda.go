@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -54,6 +55,16 @@ func beforeDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 // errFormat: the event is no request in the format 2.0, as that of a REST API, of a load balancer or of a schedule: nothing stands where it is looked for.
 var errFormat = errors.New("the event is none of a Function URL or of an HTTP API with the payload format 2.0; set the integration's payload format to 2.0")
 
+// cleanPath is a path without what makes the router redirect to another one, as // behind an address that ends in a slash: the client would be led out of the
+// stage, which is no part of the path here.
+func cleanPath(p string) string {
+	clean := path.Clean("/" + p)
+	if strings.HasSuffix(p, "/") && clean != "/" {
+		clean += "/"
+	}
+	return clean
+}
+
 // requestOf turns an event into a request. The stage of an API Gateway is no part of the path.
 func requestOf(ctx context.Context, e *events.APIGatewayV2HTTPRequest) (*http.Request, error) {
 	if e.Version == "1.0" || e.RequestContext.HTTP.Method == "" {
@@ -63,24 +74,21 @@ func requestOf(ctx context.Context, e *events.APIGatewayV2HTTPRequest) (*http.Re
 	if e.IsBase64Encoded {
 		body = base64.NewDecoder(base64.StdEncoding, body)
 	}
-	path := e.RawPath
+	target := e.RawPath
 	if stage := e.RequestContext.Stage; stage != "" && stage != "$default" {
-		if rest, ok := strings.CutPrefix(path, "/"+stage); ok && (rest == "" || rest[0] == '/') {
-			path = rest
+		if rest, ok := strings.CutPrefix(target, "/"+stage); ok && (rest == "" || rest[0] == '/') {
+			target = rest
 		}
-	}
-	if path == "" {
-		path = "/"
 	}
 	r, err := http.NewRequestWithContext(ctx, e.RequestContext.HTTP.Method, "/", body)
 	if err != nil {
 		return nil, err
 	}
 	// A Function URL hands on the path as the client wrote it.
-	if plain, err := url.PathUnescape(path); err == nil {
-		path = plain
+	if plain, err := url.PathUnescape(target); err == nil {
+		target = plain
 	}
-	r.URL.Path, r.URL.RawQuery = path, e.RawQueryString
+	r.URL.Path, r.URL.RawQuery = cleanPath(target), e.RawQueryString
 	for k, v := range e.Headers {
 		r.Header.Set(k, v)
 	}

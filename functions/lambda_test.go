@@ -49,6 +49,18 @@ func TestBuffered(t *testing.T) {
 	if res, err := serve(t.Context(), prefixed); err != nil || res.StatusCode != http.StatusOK {
 		t.Errorf("%+v %v", res, err)
 	}
+	for _, path := range []string{"/prod//api/v1/query", "/prod/x/../api/v1/query", "/prod/api/v1/./query"} { // a redirect would leave the stage
+		prefixed.RawPath = path
+		if res, err := serve(t.Context(), prefixed); err != nil || res.StatusCode != http.StatusOK {
+			t.Errorf("%s: %+v %v", path, res, err)
+		}
+	}
+	for path, want := range map[string]int{"": 200, "/": 200, "/prod": 200, "/prod/": 200, "/prod/..": 200, "/prod/api/v1/query/": 404, "/production": 404} {
+		prefixed.RawPath = path
+		if res, err := serve(t.Context(), prefixed); err != nil || res.StatusCode != want {
+			t.Errorf("%s: %+v %v", path, res, err)
+		}
+	}
 	post := event("/api/v1/query", "")
 	post.RequestContext.HTTP.Method, post.IsBase64Encoded = http.MethodPost, true
 	post.Body = base64.StdEncoding.EncodeToString([]byte("query=x"))
