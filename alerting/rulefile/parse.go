@@ -64,16 +64,26 @@ func Parse(name string, body []byte, check CheckFunc) (*File, error) {
 	return f, nil
 }
 
+// collections are the errors that the YAML parser, unlike its scanner, places one line too early, and often not where the mistake is but where the list or mapping
+// begins that it has broken.
+var collections = []string{
+	"did not find expected key", "did not find expected '-' indicator", "did not find expected ',' or ']'", "did not find expected ',' or '}'",
+	"did not find expected node content",
+}
+
 // syntaxError takes the line out of an error of the YAML parser, which knows no column.
 func syntaxError(name string, err error) *Error {
-	e := &Error{File: name, Err: err}
-	if rest, ok := strings.CutPrefix(err.Error(), "yaml: line "); ok {
-		line, text, _ := strings.Cut(rest, ": ")
-		if n, aerr := strconv.Atoi(line); aerr == nil {
-			e.Line, e.Err = n, errors.New("yaml: "+text)
+	text, line := strings.TrimPrefix(err.Error(), "yaml: "), 0
+	if rest, ok := strings.CutPrefix(text, "line "); ok {
+		at, what, _ := strings.Cut(rest, ": ")
+		if n, aerr := strconv.Atoi(at); aerr == nil {
+			text, line = what, n
 		}
 	}
-	return e
+	if slices.Contains(collections, text) {
+		text, line = text+", here or in what begins here", line+1
+	}
+	return &Error{File: name, Line: line, Err: errors.New("yaml: " + text)}
 }
 
 func (r *reader) document(f *File, n *yaml.Node) {
