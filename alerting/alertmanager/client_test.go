@@ -296,6 +296,7 @@ func TestConfigErrors(t *testing.T) {
 		"password, tag":    "alertmanagers: [{basic_auth: !secret1 , static_configs: [{targets: ['a:1']}]}]",
 		"URL as a scheme":  "alertmanagers: [{scheme: 'http://u:secret1@a', static_configs: [{targets: ['a:1']}]}]",
 		"password in host": "alertmanagers: [{static_configs: [{targets: ['u:secret1@a:1']}]}]",
+		"two documents":    "alertmanagers: []\n---\nalertmanagers: [{static_configs: [{targets: ['a:1']}]}]",
 	} {
 		if _, err := ParseConfig([]byte(body), "."); !errors.Is(err, ErrConfig) || strings.Contains(err.Error(), "secret1") {
 			t.Errorf("%s: %v", name, err)

@@ -88,6 +88,9 @@ func ParseConfig(body []byte, dir string) (*Config, error) {
 	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, letheconfig.Redact(err))
 	}
+	if err := dec.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: it holds more than one YAML document", ErrConfig)
+	}
 	for _, e := range c.Alertmanagers {
 		if e == nil {
 			return nil, fmt.Errorf("%w: an entry of alertmanagers is empty", ErrConfig)
