@@ -56,6 +56,8 @@ func (p *program) follow(ctx context.Context, text string) error {
 		return usage(errors.New("--follow goes without --start, --end, --time and --direction"))
 	case p.args.Output.Word == "json" || p.args.Output.Word == "csv" || p.args.Output.Word == "graph":
 		return usagef("--follow prints text, raw or jsonl, not %s", p.args.Output.Word)
+	case p.args.Poll.Std() <= 0:
+		return usage(errors.New("--poll must be more than 0"))
 	}
 	e, err := p.openEngine(ctx)
 	if err != nil {
