@@ -73,23 +73,23 @@ func (p *program) follow(ctx context.Context, text string) error {
 	first := true
 	err = p.loopUntil(ctx, p.args.Poll.Std(), func() error {
 		err := f.look(ctx, p.now())
-		if err != nil && !first && !isFinal(err) {
+		if err != nil && !first && !isFinal(ctx, err) {
 			p.say("lethe: %v; looking again in %s\n", err, p.args.Poll.String())
 			return nil
 		}
 		first = false
 		return err
 	})
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+	if ctx.Err() != nil && !errors.Is(err, syscall.EPIPE) {
 		err = nil // Ctrl-C is how it ends
 	}
 	return err
 }
 
-// isFinal tells errors that another look cannot mend.
-func isFinal(err error) bool {
+// isFinal tells errors after which there is no other look: none that it could mend, or none at all, where somebody has ended the context.
+func isFinal(ctx context.Context, err error) bool {
 	var wrong *letheql.Error
-	return errors.As(err, &wrong) || errors.Is(err, letheql.ErrLimit) || errors.Is(err, syscall.EPIPE)
+	return ctx.Err() != nil || errors.As(err, &wrong) || errors.Is(err, letheql.ErrLimit) || errors.Is(err, syscall.EPIPE)
 }
 
 // look prints what has arrived since the last look, in the order of time.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"hash/maphash"
 	"strings"
@@ -86,6 +87,19 @@ func followEachLineOnce(t *testing.T, query string, offset time.Duration) {
 	look()
 	if len(f.seen) != 0 {
 		t.Errorf("%d lines are remembered for ever", len(f.seen))
+	}
+}
+
+// Nobody who ends it in the midst of a look is told that it looks again.
+func TestFollowEndsWithItsContext(t *testing.T) {
+	ctx, end := context.WithCancelCause(t.Context())
+	failed := errors.New("the store is away")
+	if isFinal(ctx, failed) {
+		t.Error("a store that is away ends it")
+	}
+	end(errors.New("interrupt"))
+	if !isFinal(ctx, context.Cause(ctx)) {
+		t.Error("it looks again after its end")
 	}
 }
 
