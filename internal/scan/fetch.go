@@ -131,11 +131,28 @@ func (q *query) fetch(ctx context.Context, b *openBlock, parts []*part) error {
 	return g.Wait()
 }
 
+// smallGets is how many times as many requests may be under way where they are small. A search that needs little of each row group sends many of
+// those, and would wait longer for its turn than for the store.
+const smallGets = 8
+
+// flight is how many bytes the requests for pages may have under way together.
+func (o *Options) flight() int64 { return int64(o.Concurrency) * o.GetBytes }
+
+// weight is how many bytes a request counts for: its own, and so many that there are no more than smallGets × Concurrency at once. One that is
+// larger than all may be together goes alone.
+func (o *Options) weight(bytes int64) int64 { return min(max(bytes, o.GetBytes/smallGets), o.flight()) }
+
 func (q *query) fetchGroup(ctx context.Context, b *openBlock, group []*part) error {
-	defer q.timed(&q.count.fetchNanos)()
 	from := group[0].at.Offset
 	last := group[len(group)-1].at
-	data, err := q.get(ctx, b.plan, objstore.Range{Offset: from, Length: last.Offset + last.Length - from})
+	at := objstore.Range{Offset: from, Length: last.Offset + last.Length - from}
+	weight := q.s.opts.weight(at.Length)
+	if err := q.flying.Acquire(ctx, weight); err != nil {
+		return err
+	}
+	defer q.flying.Release(weight)
+	defer q.timed(&q.count.fetchNanos)()
+	data, err := q.get(ctx, b.plan, at)
 	if err != nil {
 		return err
 	}

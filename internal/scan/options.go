@@ -30,7 +30,8 @@ var ErrOptions = errors.New("invalid scan options")
 
 // Options of a Scanner. The zero value of a field stands for its default.
 type Options struct {
-	// Concurrency is how many requests of one query are under way at once, 1 to 256. Default 8.
+	// Concurrency is how many objects of one query are read at once, 1 to 256. Default 8. Requests for pages have at most Concurrency × GetBytes under
+	// way together, and are at most 8 × Concurrency.
 	Concurrency int
 	// Decoders is how many pages of one query are decoded at once, 1 to 256. Default: the number of CPUs that Go uses.
 	Decoders int

@@ -36,6 +36,8 @@ type query struct {
 	// reading has a place for each raw object that may be read at once, and bodies counts the bytes of those that are kept until then.
 	reading *semaphore.Weighted
 	bodies  atomic.Int64
+	// flying has room for the requests for pages that may be under way at once, by their bytes.
+	flying *semaphore.Weighted
 	// searched counts the pages whose lines were searched, and hit those with a matching line.
 	searched, hit atomic.Int64
 	aside         aside
@@ -98,6 +100,7 @@ func (s *Scanner) newQuery(sel letheql.Select) (*query, error) {
 		q.matchers[m.Name] = append(q.matchers[m.Name], m)
 	}
 	q.reading = semaphore.NewWeighted(int64(s.opts.rawReaders()))
+	q.flying = semaphore.NewWeighted(s.opts.flight())
 	q.need = q.columns()
 	q.store = &counted{r: s.bucket, limit: s.opts.MaxBytes}
 	q.planned = q.started
