@@ -66,10 +66,12 @@ func (h *handler) run(w http.ResponseWriter, r *http.Request, f form, q letheql.
 		a.from.apply(&q)
 	}
 	res, err := h.o.Engine.Query(r.Context(), q)
+	if res != nil {
+		n.stats = res.Stats
+	}
 	if err != nil {
 		return deadline(r.Context(), err)
 	}
-	n.stats = res.Stats
 	if res.Type != letheql.Logs {
 		return h.writeValue(w, r, res, q.Limit)
 	}

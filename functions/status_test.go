@@ -16,6 +16,7 @@ import (
 
 	"lethe/alerting"
 	"lethe/functions"
+	"lethe/letheql"
 )
 
 func TestProbes(t *testing.T) {
@@ -44,6 +45,16 @@ func TestProbes(t *testing.T) {
 	}
 	if _, _, body := get(t, s, "/metrics"); !strings.Contains(body, "lethe_query_gets_total 7") || !strings.Contains(body, "lethe_query_index_errors_total 0") {
 		t.Error(body)
+	}
+	lost := errors.New("no route to the bucket")
+	failing := serve(t, options(&engine{answer: func(context.Context, letheql.Request) (*letheql.Result, error) {
+		return &letheql.Result{Stats: &letheql.Stats{Gets: 7}}, lost
+	}}))
+	if status, _, body := get(t, failing, query); status != http.StatusInternalServerError {
+		t.Error(status, body)
+	}
+	if _, _, body := get(t, failing, "/metrics"); !strings.Contains(body, "lethe_query_gets_total 7") {
+		t.Error("what a query has cost that failed is not counted:", body)
 	}
 	if status, _, body := get(t, s, "/api/v1/nothing"); status != http.StatusNotFound || !strings.Contains(body, `"status":"error"`) {
 		t.Error(status, body)

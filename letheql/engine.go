@@ -153,7 +153,8 @@ type Result struct {
 	Value parser.Value
 	// Warnings and Infos are for the user to read. With Rows they are complete when the iteration has ended.
 	Warnings, Infos []string
-	// Stats is what the query cost. With Rows it is complete when the iteration has ended.
+	// Stats is what the query cost. With Rows it is complete when the iteration has ended. It is all that there is of a query which failed after it
+	// had begun to read.
 	Stats *Stats
 }
 
@@ -167,7 +168,8 @@ type LogRow struct {
 }
 
 // Query evaluates a query. Errors for the user are of type *Error or wrap ErrLimit; a query that takes too long fails with an error
-// that wraps context.DeadlineExceeded.
+// that wraps context.DeadlineExceeded. Where the query has begun to read before it failed, a Result comes with the error and has its Stats, and
+// nothing else.
 func (e *Engine) Query(ctx context.Context, r Request) (*Result, error) {
 	expr, err := e.parse(r.Query)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -240,6 +241,23 @@ func TestFailuresOfTheSource(t *testing.T) {
 				t.Errorf("%s: %v lines, want 10", query, n)
 			}
 		}
+	}
+}
+
+// TestAFailureHasItsCost: what a query has read before it failed was paid for.
+func TestAFailureHasItsCost(t *testing.T) {
+	for _, query := range []string{"pod{}", "sum(count_over_time(pod{}[1m]))", "sum(count_over_time(pod{}[1m])) + on () count_over_time(pod{}[1m])"} {
+		src := &broken{Source: podLines(10, "a", "b"), err: errors.New("no route to the bucket"), times: 1}
+		if strings.Contains(query, "on ()") {
+			src.times = 0 // what fails is the matching of series
+		}
+		res, err := newEngine(t, src, letheql.Options{}).Query(t.Context(), letheql.Request{Query: query, Time: noon})
+		if err == nil || res == nil || res.Stats == nil || res.Stats.LinesScanned == 0 {
+			t.Errorf("%s: got %+v, %v", query, res, err)
+		}
+	}
+	if res, err := newEngine(t, podLines(1, "a"), letheql.Options{}).Query(t.Context(), letheql.Request{Query: "pod{", Time: noon}); err == nil || res != nil {
+		t.Errorf("a query that has read nothing: got %+v, %v", res, err)
 	}
 }
 

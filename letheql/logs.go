@@ -104,7 +104,7 @@ func (e *Engine) queryLogs(ctx context.Context, expr Expr, r Request) (*Result, 
 		lq.q.Direction = *r.Direction
 	case lq.limit > 0:
 		if err := e.newest(ctx, lq, res); err != nil {
-			return nil, err
+			return &Result{Stats: res.Stats}, err
 		}
 		return res, nil
 	}

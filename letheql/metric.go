@@ -38,8 +38,17 @@ func (e *Engine) queryMetric(ctx context.Context, expr Expr, r Request) (*Result
 	if err != nil {
 		return nil, err
 	}
-	res := &Result{Stats: &Stats{}}
-	data, err := e.collect(ctx, nodes, res.Stats)
+	stats := &Stats{}
+	res, err := e.compute(ctx, root, nodes, r, g, stats)
+	if err != nil {
+		return &Result{Stats: stats}, err
+	}
+	return res, nil
+}
+
+// compute computes the nodes of a query, and what stands around them.
+func (e *Engine) compute(ctx context.Context, root parser.Expr, nodes []*node, r Request, g grid, stats *Stats) (*Result, error) {
+	data, err := e.collect(ctx, nodes, stats)
 	if err != nil {
 		return nil, causeOf(ctx, err)
 	}
@@ -54,7 +63,7 @@ func (e *Engine) queryMetric(ctx context.Context, expr Expr, r Request) (*Result
 	if out.Err != nil {
 		return nil, execError(ctx, out.Err)
 	}
-	res.Type, res.Value = ResultType(out.Value.Type()), out.Value
+	res := &Result{Type: ResultType(out.Value.Type()), Value: out.Value, Stats: stats}
 	data.warn(nodes, &out.Warnings)
 	res.Warnings, res.Infos = out.Warnings.AsStrings("", 0, 0)
 	slices.Sort(res.Warnings)

@@ -46,19 +46,23 @@ func (p *program) query(ctx context.Context, text string) error {
 		return err
 	}
 	res, err := e.Query(ctx, r)
-	if err != nil {
-		return err
+	if err == nil {
+		err = p.printResult(ctx, bucket, res)
 	}
-	out := p.printer()
-	err = out.result(res)
+	if res != nil && p.args.Stats {
+		p.printStats(res.Stats)
+	}
+	return err
+}
+
+// printResult prints a result and its warnings.
+func (p *program) printResult(ctx context.Context, bucket objstore.Reader, res *letheql.Result) error {
+	err := p.printer().result(res)
 	if err == nil && res.Type == letheql.Logs && res.Stats.Blocks+res.Stats.RawObjects == 0 {
 		p.warnEmpty(ctx, bucket)
 	}
 	for _, w := range append(res.Warnings, res.Infos...) {
 		p.say("lethe: warning: %s\n", w)
-	}
-	if p.args.Stats {
-		p.printStats(res.Stats)
 	}
 	return err
 }
