@@ -148,8 +148,8 @@ func (p *program) printStats(s *letheql.Stats) {
 	if s == nil {
 		return
 	}
-	p.say("targets %d, hours %d, blocks %d (%d left out), pages %d (%d left out, %d read), raw objects %d (%s)\n",
-		s.Targets, s.Hours, s.Blocks, s.BlocksPruned, s.Pages, s.PagesPruned, s.PagesRead, s.RawObjects, bytesText(s.RawBytes))
+	p.say("targets %d, hours %d, blocks %d (%d left out, %d with a damaged line index), pages %d (%d left out, %d read), raw objects %d (%s)\n",
+		s.Targets, s.Hours, s.Blocks, s.BlocksPruned, s.IndexErrors, s.Pages, s.PagesPruned, s.PagesRead, s.RawObjects, bytesText(s.RawBytes))
 	p.say("bytes planned %s, left out %s\n", bytesText(s.BytesPlanned), bytesText(s.BytesPruned))
 	p.say("requests %d (%d lists, %d gets, %d of them again), fetched %s, cache hits %d\n", s.Lists+s.Gets, s.Lists, s.Gets, s.Hedges, bytesText(s.BytesFetched),
 		s.CacheHits)
