@@ -46,6 +46,7 @@ var foreign = map[string][]string{
 	"gzip":      {"-dc"},
 	"jq":        {"-c"},
 	"mkdir":     {"-p"},
+	"sleep":     nil,
 	"logcli":    {"--from", "--to", "--limit", "-o", "--include-common-labels"},
 }
 
