@@ -29,6 +29,8 @@ type follower struct {
 	window time.Duration
 	// delay is how long lines take to arrive; older ones than that are late. The query's lines lie offset before the time it asks for.
 	delay, offset time.Duration
+	// told is told what each look has cost.
+	told func(*letheql.Stats)
 	// last is the time of the last look; zero before the first.
 	last  time.Time
 	seeds [2]maphash.Seed
@@ -65,7 +67,10 @@ func (p *program) follow(ctx context.Context, text string) error {
 	}
 	f := &follower{
 		engine: e, query: text, out: p.printer(), window: followWindow, delay: p.config.Query.IngestDelay.Std(), offset: expr.Offset(),
-		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, seen: map[identity]sighting{},
+		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, seen: map[identity]sighting{}, told: func(*letheql.Stats) {},
+	}
+	if p.args.Stats {
+		f.told = p.printStats
 	}
 	if p.rank("cli.since") > 0 {
 		f.window = p.args.Since.Std()
@@ -99,6 +104,9 @@ func (f *follower) look(ctx context.Context, now time.Time) error {
 	res, err := f.engine.Query(ctx, letheql.Request{
 		Query: f.query, Start: start, End: now.Add(followAhead), Limit: &all, Direction: &forward, Now: now,
 	})
+	if res != nil {
+		defer func() { f.told(res.Stats) }()
+	}
 	if err != nil {
 		return err
 	}

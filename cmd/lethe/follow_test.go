@@ -46,9 +46,10 @@ func followEachLineOnce(t *testing.T, query string, offset time.Duration) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
+	var lists int64
 	f := &follower{
 		engine: e, query: query, out: newPrinter(&out, "text", time.UTC), window: 10 * time.Minute, delay: 2 * time.Minute, offset: offset,
-		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, seen: map[identity]sighting{},
+		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, seen: map[identity]sighting{}, told: func(s *letheql.Stats) { lists += s.Lists },
 	}
 	look := func(want ...string) {
 		t.Helper()
@@ -87,6 +88,9 @@ func followEachLineOnce(t *testing.T, query string, offset time.Duration) {
 	look()
 	if len(f.seen) != 0 {
 		t.Errorf("%d lines are remembered for ever", len(f.seen))
+	}
+	if lists == 0 {
+		t.Error("nothing tells what the looks have cost")
 	}
 }
 
