@@ -215,6 +215,36 @@ func TestManyLinesInAShortTime(t *testing.T) {
 	}
 }
 
+// TestWidePagesKeepToMemory: where each page reaches over all windows, it is read for each of them, and windows are as many as memory asks for, whether
+// lines are filtered or not.
+func TestWidePagesKeepToMemory(t *testing.T) {
+	const memory, lines, pods = 1 << 20, 6000, 100
+	w := newWorld(t)
+	w.block.PageBytes = 64 << 10
+	rows := make([]record.Row, lines)
+	text := strings.Repeat("x", 2000)
+	for i := range rows {
+		rows[i] = row(0, text)
+		rows[i].Time += int64(i) * int64(time.Hour) / lines
+		rows[i].Pod = fmt.Sprint("pod-", i%pods)
+	}
+	w.compact([]rawObject{w.put(podDefault, rows)})
+	sc := newScanner(t, w.bucket, scan.Options{Memory: memory})
+	for _, filters := range [][]letheql.LineFilter{nil, {{Op: letheql.Contains, Text: "x"}}} {
+		s := all()
+		s.Filters = filters
+		var stats letheql.Stats
+		if _, err := collect(t.Context(), sc, s, &stats); err != nil {
+			t.Fatal(err)
+		}
+		// Some pages are kept whole, so the mean of how often one is read is less than the number of windows.
+		const least, most = lines * 2000 / memory * 3 / 4, lines * 2000 / memory * 2
+		if each := stats.PagesRead / stats.Pages; each < least || each > most {
+			t.Errorf("%v: %d pages are read %d times each, want %d to %d", filters, stats.Pages, each, least, most)
+		}
+	}
+}
+
 func visitEquals(t *testing.T, sc *scan.Scanner, s letheql.Select, want []string) {
 	t.Helper()
 	s.NeedSize = true

@@ -79,6 +79,8 @@ type slicer struct {
 	grown float64
 	// selected and matched count rows, for the share of rows that match.
 	selected, matched int64
+	// wide: pages reach over whole windows and do not fit, so each window reads them again.
+	wide bool
 	// reach is how long the next window may be, 0 for any length: one before had more rows than memory holds.
 	reach uint64
 	// out is how many bytes the rows of the last window take that are not kept: they are going out while the next is loaded.
@@ -161,6 +163,10 @@ func (s *slicer) end(pages []*pending, a, b int64) int64 {
 // target returns how much text, and how many rows, a window may select.
 func (s *slicer) target() (text, rows float64) {
 	text = float64(s.q.s.opts.Memory) / 8
+	if s.wide {
+		// The longer a window, the less often; it takes its memory twice, while its rows go out and the next is loaded.
+		text *= 3
+	}
 	if s.limit == 0 {
 		return text, math.Inf(1)
 	}
@@ -288,6 +294,9 @@ func (s *slicer) load(ctx context.Context, all []*pending, a, b int64, tight boo
 	}
 	missing := slices.DeleteFunc(slices.Clone(work), func(p *pending) bool { return p.rows != nil })
 	s.clip(missing, budget, b)
+	if len(missing) > 0 {
+		s.wide = slices.ContainsFunc(missing, func(p *pending) bool { return p.clipped })
+	}
 	within := func(p *pending) span {
 		if p.clipped {
 			return s.q.times(a, b)
@@ -306,7 +315,7 @@ func (s *slicer) load(ctx context.Context, all []*pending, a, b int64, tight boo
 	if err := s.q.loadRaw(ctx, raw, within, s.room(held, a == b)); err != nil {
 		return nil, err
 	}
-	return work, s.loadPages(ctx, pages, within)
+	return work, s.loadPages(ctx, pages, within, b)
 }
 
 // room is how many bytes of rows of raw objects may be loaded beside what is held: what is left of memory, and what a window is meant to have in
@@ -319,7 +328,8 @@ func (s *slicer) room(held int64, moment bool) int64 {
 	return max(left, s.q.s.opts.Memory/8)
 }
 
-func (s *slicer) loadPages(ctx context.Context, pages []*pending, within func(*pending) span) error {
+// loadPages loads pages for a window that ends at b on the line.
+func (s *slicer) loadPages(ctx context.Context, pages []*pending, within func(*pending) span, b int64) error {
 	slices.SortFunc(pages, func(x, y *pending) int {
 		return cmp.Or(cmp.Compare(x.ref.in.plan.rank, y.ref.in.plan.rank), cmp.Compare(x.ref.page, y.ref.page))
 	})
@@ -339,6 +349,12 @@ func (s *slicer) loadPages(ctx context.Context, pages []*pending, within func(*p
 	})
 	for _, p := range pages {
 		s.selected += p.count
+		if p.clipped {
+			// Only the rows of the window can have matched.
+			in := within(p)
+			first, last := s.q.place(in.first), s.q.place(in.last)
+			s.selected += int64(float64(p.count)*p.share(min(first, last), b)) - p.count
+		}
 		s.matched += int64(p.rows.len())
 	}
 	return err
