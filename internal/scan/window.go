@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"lethe/letheql"
 )
@@ -83,6 +84,8 @@ type slicer struct {
 	wide bool
 	// reach is how long the next window may be, 0 for any length: one before had more rows than memory holds.
 	reach uint64
+	// profile, where there is one, is where rows lie: more of them were found in a window than memory holds.
+	profile *profile
 	// out is how many bytes the rows of the last window take that are not kept: they are going out while the next is loaded.
 	out int64
 }
@@ -128,6 +131,9 @@ func (s *slicer) end(pages []*pending, a, b int64) int64 {
 		b = a + int64(s.reach)
 	}
 	text, rows := s.target()
+	if s.profile.covers(a) {
+		return min(b, s.profile.end(a, text))
+	}
 	fits := func(end int64) bool {
 		var t, n float64
 		for _, p := range pages {
@@ -212,17 +218,28 @@ func (s *slicer) window(ctx context.Context, pages []*pending, a, b int64) (int6
 			return b, fmt.Errorf("%w: the matching lines of one moment that are not compacted yet take more than %d bytes: compact them, or ask "+
 				"for more labels or a limit", letheql.ErrLimit, s.q.s.opts.Memory)
 		}
-		less := (uint64(b) - uint64(a)) >> fails
-		s.reach, b = max(less, 1), a+int64(less)
+		b = s.shorter(a, b, fails)
 		for _, p := range pages {
 			p.rows = nil
 		}
-		work, err = s.load(ctx, pages, a, b, true)
+		work, err = s.load(ctx, pages, a, b, fails > 1 || s.profile == nil)
 	}
 	if err != nil {
 		return b, err
 	}
 	return b, s.hand(work, a, b)
+}
+
+// shorter returns where a window from a to b ends that had more rows than memory holds, after so many fails.
+func (s *slicer) shorter(a, b int64, fails int) int64 {
+	less := (uint64(b) - uint64(a)) >> fails
+	if text, _ := s.target(); fails == 1 && s.profile.covers(a) {
+		if end := s.profile.end(a, text); end < b {
+			less = uint64(end) - uint64(a)
+		}
+	}
+	s.reach = max(less, 1)
+	return a + int64(less)
 }
 
 // hand emits the rows of work that lie on the line from a to b, and forgets those that no other window needs.
@@ -272,7 +289,7 @@ func (w *window) add(r *rows, in span) {
 
 // load loads the pages, and the raw objects, that reach into the line from a to b and are not loaded yet, and returns all of them. One that
 // reaches over b is kept whole while memory allows; else, or where memory is tight, only what lies in the window is kept, and it is loaded again
-// for the next one. Raw objects whose rows do not fit are errFull.
+// for the next one. Rows that do not fit are errFull.
 func (s *slicer) load(ctx context.Context, all []*pending, a, b int64, tight bool) ([]*pending, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -289,6 +306,11 @@ func (s *slicer) load(ctx context.Context, all []*pending, a, b int64, tight boo
 	}
 	// Windows point into the rows that are kept and take little more.
 	budget := float64(s.q.s.opts.Memory)*7/8 - float64(held)
+	if s.profile != nil {
+		// The rows of the window are as many as it says, and those of the last one are still there.
+		text, _ := s.target()
+		budget = float64(s.q.s.opts.Memory-held-s.out) - text
+	}
 	if tight {
 		budget = 0
 	}
@@ -315,10 +337,18 @@ func (s *slicer) load(ctx context.Context, all []*pending, a, b int64, tight boo
 	if err := s.q.loadRaw(ctx, raw, within, s.room(held, a == b)); err != nil {
 		return nil, err
 	}
-	return work, s.loadPages(ctx, pages, within, b)
+	for _, p := range raw {
+		held += p.rows.bytes()
+	}
+	// How many bytes the rows of pages take is an estimate. Reading them again costs more than some memory over it.
+	room := max(s.room(held, a == b), s.q.s.opts.Memory*3/8) + s.q.s.opts.Memory/2
+	if a == b {
+		room = math.MaxInt64 // nothing could be done about it
+	}
+	return work, s.loadPages(ctx, pages, within, b, room)
 }
 
-// room is how many bytes of rows of raw objects may be loaded beside what is held: what is left of memory, and what a window is meant to have in
+// room is how many bytes of rows may be loaded beside what is held: what is left of memory, and what a window is meant to have in
 // any case. One moment has all of it, as it cannot be cut.
 func (s *slicer) room(held int64, moment bool) int64 {
 	left := s.q.s.opts.Memory - held
@@ -328,8 +358,8 @@ func (s *slicer) room(held int64, moment bool) int64 {
 	return max(left, s.q.s.opts.Memory/8)
 }
 
-// loadPages loads pages for a window that ends at b on the line.
-func (s *slicer) loadPages(ctx context.Context, pages []*pending, within func(*pending) span, b int64) error {
+// loadPages loads pages for a window that ends at b on the line. Where their rows take more than so many bytes it is errFull, and there is a profile.
+func (s *slicer) loadPages(ctx context.Context, pages []*pending, within func(*pending) span, b, room int64) error {
 	slices.SortFunc(pages, func(x, y *pending) int {
 		return cmp.Or(cmp.Compare(x.ref.in.plan.rank, y.ref.in.plan.rank), cmp.Compare(x.ref.page, y.ref.page))
 	})
@@ -342,12 +372,24 @@ func (s *slicer) loadPages(ctx context.Context, pages []*pending, within func(*p
 	if s.limit > 0 {
 		limit = s.limit - s.found
 	}
+	var loaded atomic.Int64
+	seen := newProfile(b)
 	// Each page is handed out once, so no two calls write the same rows.
 	err := s.q.load(ctx, refs, func(r *pageRef) span { return within(byRef[r]) }, func(r *pageRef, w *worker) error {
-		byRef[r].rows = w.build(s.q, r, limit)
+		p := byRef[r]
+		p.rows = w.build(s.q, r, limit)
+		seen.note(s.q, p, p.rows)
+		if loaded.Add(p.rows.bytes()) > room {
+			return errFull
+		}
 		return nil
 	})
+	full := errors.Is(err, errFull)
 	for _, p := range pages {
+		seen.pages += p.count
+		if p.clipped && s.profile != nil || full && p.rows.len() == 0 {
+			continue // the rows lie other than was estimated, or the page was not read
+		}
 		s.selected += p.count
 		if p.clipped {
 			// Only the rows of the window can have matched.
@@ -356,6 +398,10 @@ func (s *slicer) loadPages(ctx context.Context, pages []*pending, within func(*p
 			s.selected += int64(float64(p.count)*p.share(min(first, last), b)) - p.count
 		}
 		s.matched += int64(p.rows.len())
+	}
+	if full {
+		seen.done()
+		s.profile = seen
 	}
 	return err
 }
